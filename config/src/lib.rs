@@ -1,1 +1,93 @@
-//! The configuration.
+//! The configuration of Pointsman: one typed struct for each section, read from TOML and checked as a whole.
+//!
+//! Every value has a default, so that no file is needed; `default.toml` beside this crate says them all with what
+//! they mean. Sources are passed in: nothing here looks at the environment.
+
+mod error;
+mod sections;
+
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+pub use sections::{Auth, Config, Data, Durability, Limits, Listen, Log, Rules, Store, Tls};
+
+/// The annotated file of all defaults, as `pointsman config default` prints it.
+pub const DEFAULT_TOML: &str = include_str!("../default.toml");
+
+/// The policy of clients that do not authenticate, unless the configuration names another.
+pub const GUEST_POLICY: &str = include_str!("../policies/guest.json");
+
+/// The bundled rules: file name and text.
+pub const BUNDLED_RULES: [(&str, &str); 1] = [("chat.rhai", include_str!("../rules/chat.rhai"))];
+
+impl Config {
+    /// Reads and checks the text of a file; `path` is for the error messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        config.check(path)?;
+        Ok(config)
+    }
+
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Config::parse(&text, path)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let wrong = |key: &'static str, problem: &str| {
+            Err(ConfigError::Invalid { path: path.to_owned(), key, problem: problem.to_owned() })
+        };
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            return wrong("tls", "certificate and key come together: give both or neither");
+        }
+        let limits = &self.limits;
+        if !(1024..=268_435_455).contains(&limits.packet_bytes_max) {
+            return wrong("limits.packet_bytes_max", "must be from 1024 to 268435455 (MQTT's own limit)");
+        }
+        for (key, value) in [
+            ("limits.connections_max", limits.connections_max),
+            ("limits.subscriptions_max", limits.subscriptions_max),
+            ("limits.topic_levels_max", limits.topic_levels_max),
+            ("limits.client_id_bytes_max", limits.client_id_bytes_max),
+            ("limits.outbox_messages_max", limits.outbox_messages_max),
+            ("limits.outbox_bytes_max", limits.outbox_bytes_max),
+            ("limits.spine_bytes_max", limits.spine_bytes_max),
+            ("rules.queue_events_max", self.rules.queue_events_max),
+        ] {
+            if value == 0 {
+                return wrong(key, "must be at least 1");
+            }
+        }
+        if limits.inflight_max == 0 {
+            return wrong("limits.inflight_max", "must be at least 1");
+        }
+        if limits.connect_timeout_seconds == 0 {
+            return wrong("limits.connect_timeout_seconds", "must be at least 1");
+        }
+        if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 {
+            return wrong("rules", "run_time_max_ms and operations_max must be at least 1");
+        }
+        if self.store.segment_mib == 0 || self.store.log_mib_max < self.store.segment_mib {
+            return wrong("store.log_mib_max", "must be at least segment_mib, which is at least 1");
+        }
+        Ok(())
+    }
+
+    /// Takes relative paths as relative to the folder that the configuration file is in.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Config {
+        let join = |path: &mut PathBuf| *path = folder.join(&*path);
+        join(&mut self.data.directory);
+        join(&mut self.rules.directory);
+        self.tls.certificate.iter_mut().for_each(join);
+        self.tls.key.iter_mut().for_each(join);
+        self.auth.guest_policy.iter_mut().for_each(join);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

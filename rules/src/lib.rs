@@ -1,1 +1,29 @@
-//! The rule language.
+//! The rule language of Pointsman: topics, triggers, scripts and the effects they ask for.
+//!
+//! The crate is pure: it has no clock, disk, network, threads or randomness of its own. Whoever runs a rule
+//! passes in the event, a snapshot of the tables and a monotonic clock for the deadline, and performs the
+//! effects that come back.
+
+mod effect;
+mod engine;
+mod error;
+mod event;
+mod event_id;
+mod json;
+mod limits;
+mod natives;
+mod rule;
+mod rule_set;
+mod snapshot;
+mod state;
+pub mod topic;
+
+pub use effect::{Effect, LogLevel, Outcome};
+pub use engine::Engine;
+pub use error::{CompileError, RunError, RunErrorKind};
+pub use event::{Event, Lifecycle, Message};
+pub use event_id::{EventId, EventIdError};
+pub use limits::Limits;
+pub use rule::{On, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError, Trigger};
+pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
+pub use snapshot::{EmptySnapshot, Query, Row, Snapshot, SnapshotError};

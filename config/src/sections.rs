@@ -1,0 +1,234 @@
+//! The sections of the configuration, with their defaults.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where it keeps its data.
+    pub data: Data,
+    /// Its certificates.
+    pub tls: Tls,
+    /// Who may connect.
+    pub auth: Auth,
+    /// Bounds of connections.
+    pub limits: Limits,
+    /// The durable log and the tables.
+    pub store: Store,
+    /// The rule scripts.
+    pub rules: Rules,
+    /// What it logs.
+    pub log: Log,
+}
+
+/// Where it listens; an empty list turns a listener off.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// MQTT over TCP.
+    pub mqtt: Vec<SocketAddr>,
+    /// MQTT over TLS.
+    pub mqtts: Vec<SocketAddr>,
+    /// Pages, HTTP and MQTT over WebSocket.
+    pub http: Vec<SocketAddr>,
+    /// The same over TLS.
+    pub https: Vec<SocketAddr>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let loopback =
+            |port| vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
+        Listen { mqtt: loopback(1883), mqtts: loopback(8883), http: loopback(8080), https: loopback(8443) }
+    }
+}
+
+/// Where it keeps its data.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// The folder; it is made if it is not there.
+    pub directory: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data { directory: PathBuf::from("pointsman-data") }
+    }
+}
+
+/// Its certificates; without, a local authority and a certificate are made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM: the certificate and those that lead to its root.
+    pub certificate: Option<PathBuf>,
+    /// PEM: the private key.
+    pub key: Option<PathBuf>,
+}
+
+/// Who may connect.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Whether a client without a user name may connect.
+    pub guests: bool,
+    /// The policy of guests; the bundled one if none is named.
+    pub guest_policy: Option<PathBuf>,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Auth { guests: true, guest_policy: None }
+    }
+}
+
+/// Bounds of connections.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// From a connection's first byte to the end of its CONNECT, handshakes included.
+    pub connect_timeout_seconds: u64,
+    /// The largest packet taken.
+    pub packet_bytes_max: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions_max: usize,
+    /// Levels of a topic or filter.
+    pub topic_levels_max: usize,
+    /// Bytes of a client id.
+    pub client_id_bytes_max: usize,
+    /// Publishes sent to a client and not yet acknowledged.
+    pub inflight_max: u16,
+    /// Topic aliases that a client may set.
+    pub topic_alias_max: u16,
+    /// The longest keep-alive that an MQTT 5 client may have; 0 for any.
+    pub keep_alive_max_seconds: u16,
+    /// Messages that may wait for one client.
+    pub outbox_messages_max: usize,
+    /// Bytes that may wait for one client.
+    pub outbox_bytes_max: usize,
+    /// Bytes by which a reader of the spine may be behind before publishers wait.
+    pub spine_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections_max: 100_000,
+            connect_timeout_seconds: 10,
+            packet_bytes_max: 1024 * 1024,
+            subscriptions_max: 100,
+            topic_levels_max: 32,
+            client_id_bytes_max: 256,
+            inflight_max: 1024,
+            topic_alias_max: 32,
+            keep_alive_max_seconds: 0,
+            outbox_messages_max: 100_000,
+            outbox_bytes_max: 16 * 1024 * 1024,
+            spine_bytes_max: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// When an acknowledgement may leave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// After a sync of its own.
+    EveryWrite,
+    /// After a sync that all who wait share.
+    #[default]
+    Group,
+    /// At once; a sync follows every second.
+    Interval,
+}
+
+/// The durable log and the tables.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// When an acknowledgement may leave.
+    pub durability: Durability,
+    /// The size of a file of the log.
+    pub segment_mib: u64,
+    /// The size of all files of the log.
+    pub log_mib_max: u64,
+    /// How long the log is kept.
+    pub log_hours_max: u64,
+    /// What the tables may keep in memory.
+    pub cache_mib: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Store {
+            durability: Durability::Group,
+            segment_mib: 64,
+            log_mib_max: 1024,
+            log_hours_max: 168,
+            cache_mib: 32,
+        }
+    }
+}
+
+/// The rule scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// The folder of the scripts; if it is not there, the bundled ones are put into the data folder and used.
+    pub directory: PathBuf,
+    /// Steps of one run.
+    pub operations_max: u64,
+    /// Wall clock of one run.
+    pub run_time_max_ms: u64,
+    /// Bytes of one text in a script.
+    pub string_bytes_max: usize,
+    /// Items of one array in a script.
+    pub array_items_max: usize,
+    /// Members of one map in a script.
+    pub map_items_max: usize,
+    /// Effects of one run.
+    pub effects_max: usize,
+    /// Events that may wait for one worker.
+    pub queue_events_max: usize,
+    /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
+    pub overruns_max: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            directory: PathBuf::from("config/rules"),
+            operations_max: 20_000,
+            run_time_max_ms: 50,
+            string_bytes_max: 8 * 1024,
+            array_items_max: 2_000,
+            map_items_max: 2_000,
+            effects_max: 100,
+            queue_events_max: 10_000,
+            overruns_max: 5,
+        }
+    }
+}
+
+/// What it logs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as `info,pointsman::mqtt=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { filter: "info".to_owned() }
+    }
+}

@@ -1,0 +1,97 @@
+//! Running a handler: from an event and a snapshot to effects.
+
+use std::sync::Arc;
+
+use rhai::{CallFnOptions, Dynamic, Scope};
+
+use super::Engine;
+use crate::effect::Outcome;
+use crate::error::{Place, RunError, RunErrorKind, explain};
+use crate::event::{Event, Kind};
+use crate::natives::{LifecycleEvent, MessageEvent};
+use crate::rule::{On, Rule, Trigger};
+use crate::rule_set::TriggerIndex;
+use crate::snapshot::Snapshot;
+use crate::state::{Guard, Run, State};
+
+impl Engine {
+    /// Calls one handler with one event. The same event and snapshot always give the same outcome.
+    ///
+    /// # Errors
+    /// Says where and why the handler failed. Nothing is to be done then: effects come all or none.
+    ///
+    /// # Panics
+    /// If `trigger` is none of the rule's, or the event is not of its kind.
+    pub fn run(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> Result<Outcome, Box<RunError>> {
+        let trigger = &rule.triggers[trigger];
+        let argument = argument(trigger, event);
+        let run = Run {
+            limits: self.limits,
+            snapshot: Arc::clone(snapshot),
+            time_ms: event.time_ms(),
+            effects: Vec::new(),
+            effect_bytes: 0,
+            read_bytes: 0,
+            stopped: None,
+        };
+        let guard = Guard::enter(State::Running(Box::new(run)), rule.names.clone(), (self.monotonic)());
+        let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
+        let (mut scope, handler) = (Scope::new(), trigger.handler.as_str());
+        let result =
+            self.strict.call_fn_with_options::<Dynamic>(options, &mut scope, &rule.ast, handler, (argument,));
+        let (state, operations) = Guard::leave(guard);
+        let (effects, stopped) = match state {
+            State::Running(run) => (run.effects, run.stopped),
+            State::Idle | State::Registering(_) => (Vec::new(), None),
+        };
+        match (result, stopped) {
+            (Err(error), _) => {
+                let (position, message, kind) = explain(error);
+                Err(failure(rule, trigger, &Place::new(&rule.source, position), message, kind))
+            }
+            (Ok(_), Some(stop)) => {
+                let nowhere = Place { line: 0, column: 0, source_line: String::new() };
+                Err(failure(rule, trigger, &nowhere, stop.message, stop.kind))
+            }
+            (Ok(_), None) => Ok(Outcome { effects, operations }),
+        }
+    }
+}
+
+fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
+    match (&trigger.on, &event.0) {
+        (On::Message(levels), Kind::Message(shared)) => {
+            Dynamic::from(MessageEvent { shared: Arc::clone(shared), levels: levels.clone() })
+        }
+        (on, Kind::Lifecycle(kind, lifecycle)) if on == kind => {
+            Dynamic::from(LifecycleEvent(Arc::clone(lifecycle)))
+        }
+        (on, _) => panic!("the event is not one that {on} listens to"),
+    }
+}
+
+fn failure(
+    rule: &Rule,
+    trigger: &Trigger,
+    place: &Place,
+    message: String,
+    kind: RunErrorKind,
+) -> Box<RunError> {
+    Box::new(RunError {
+        rule: rule.name.to_string(),
+        file: rule.file.clone(),
+        version: rule.version.clone(),
+        handler: trigger.handler.clone(),
+        line: place.line,
+        column: place.column,
+        source_line: place.source_line.clone(),
+        message,
+        kind,
+    })
+}

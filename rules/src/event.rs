@@ -1,0 +1,204 @@
+//! What happens and is given to rules.
+
+use std::mem;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use rhai::{Dynamic, ImmutableString};
+
+use crate::event_id::EventId;
+use crate::json;
+use crate::limits::Limits;
+use crate::rule::On;
+
+/// Something that happened. Cloning shares it, and what one rule has parsed is there for the next.
+#[derive(Clone, Debug)]
+pub struct Event(pub(crate) Kind);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Message(Arc<SharedMessage>),
+    Lifecycle(On, Arc<Lifecycle>),
+}
+
+/// A message that was published.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Message {
+    /// Where it was published to.
+    pub topic: String,
+    /// Who published it; empty for the server itself.
+    pub client_id: String,
+    /// The user that client authenticated as.
+    pub user: Option<String>,
+    /// What was published.
+    pub payload: Bytes,
+    /// 0, 1 or 2.
+    pub qos: u8,
+    /// Whether it came with the retain flag.
+    pub retain: bool,
+    /// When it came, in milliseconds.
+    pub time_ms: i64,
+    /// Its identity.
+    pub id: EventId,
+}
+
+/// A connection or subscription that began or ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Lifecycle {
+    /// When, in milliseconds.
+    pub time_ms: i64,
+    /// Its identity.
+    pub id: EventId,
+    /// Whose connection or subscription it is.
+    pub client_id: String,
+    /// The user that client authenticated as.
+    pub user: Option<String>,
+    /// The session's identity.
+    pub session_id: String,
+    /// The client's address.
+    pub ip: Option<String>,
+    /// Grows with each connection of this client id; the same for the begin and the end of one.
+    pub version_number: u64,
+    /// Whether the client itself ended the connection.
+    pub client_initiated: bool,
+    /// Why the connection ended, for instance `CONNECTION_LOST`.
+    pub reason: Option<String>,
+    /// The filters of one SUBSCRIBE or UNSUBSCRIBE.
+    pub filters: Vec<String>,
+}
+
+impl Event {
+    /// A message was published.
+    pub fn message(message: Message) -> Self {
+        Self(Kind::Message(Arc::new(SharedMessage::new(message))))
+    }
+
+    /// A client connected.
+    pub fn connect(lifecycle: Lifecycle) -> Self {
+        Self(Kind::Lifecycle(On::Connect, Arc::new(lifecycle)))
+    }
+
+    /// A connection ended.
+    pub fn disconnect(lifecycle: Lifecycle) -> Self {
+        Self(Kind::Lifecycle(On::Disconnect, Arc::new(lifecycle)))
+    }
+
+    /// A client subscribed.
+    pub fn subscribe(lifecycle: Lifecycle) -> Self {
+        Self(Kind::Lifecycle(On::Subscribe, Arc::new(lifecycle)))
+    }
+
+    /// A client unsubscribed.
+    pub fn unsubscribe(lifecycle: Lifecycle) -> Self {
+        Self(Kind::Lifecycle(On::Unsubscribe, Arc::new(lifecycle)))
+    }
+
+    /// When it happened, in milliseconds.
+    pub fn time_ms(&self) -> i64 {
+        match &self.0 {
+            Kind::Message(shared) => shared.message.time_ms,
+            Kind::Lifecycle(_, lifecycle) => lifecycle.time_ms,
+        }
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> EventId {
+        match &self.0 {
+            Kind::Message(shared) => shared.message.id,
+            Kind::Lifecycle(_, lifecycle) => lifecycle.id,
+        }
+    }
+
+    /// Whose event it is; empty for the server's own.
+    pub fn client_id(&self) -> &str {
+        match &self.0 {
+            Kind::Message(shared) => &shared.message.client_id,
+            Kind::Lifecycle(_, lifecycle) => &lifecycle.client_id,
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn as_message(&self) -> Option<&Message> {
+        match &self.0 {
+            Kind::Message(shared) => Some(&shared.message),
+            Kind::Lifecycle(..) => None,
+        }
+    }
+}
+
+/// A message with what scripts have asked for so far.
+#[derive(Debug)]
+pub(crate) struct SharedMessage {
+    pub(crate) message: Message,
+    topic: OnceLock<ImmutableString>,
+    client_id: OnceLock<ImmutableString>,
+    id: OnceLock<ImmutableString>,
+    json: Mutex<Json>,
+}
+
+impl SharedMessage {
+    fn new(message: Message) -> Self {
+        let (topic, client_id, id) = Default::default();
+        Self { message, topic, client_id, id, json: Mutex::default() }
+    }
+
+    pub(crate) fn topic(&self) -> ImmutableString {
+        self.topic.get_or_init(|| self.message.topic.as_str().into()).clone()
+    }
+
+    pub(crate) fn client_id(&self) -> ImmutableString {
+        self.client_id.get_or_init(|| self.message.client_id.as_str().into()).clone()
+    }
+
+    pub(crate) fn id(&self) -> ImmutableString {
+        let text = || str::from_utf8(&self.message.id.text()).unwrap_or_default().into();
+        self.id.get_or_init(text).clone()
+    }
+
+    /// The payload as JSON. Most messages are looked at once, so the first value is given away; from the
+    /// second look on one is kept and copied.
+    pub(crate) fn json(&self, limits: &Limits) -> Result<Dynamic, String> {
+        let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
+        let parse = || json::read(&self.message.payload, limits);
+        let (value, next) = match mem::take(&mut *json) {
+            Json::Untouched => (parse(), Json::GivenAway),
+            Json::Checked(value) => (Ok(value), Json::GivenAway),
+            Json::GivenAway => {
+                let value = parse()?;
+                (Ok(value.clone()), Json::Kept(value))
+            }
+            Json::Kept(value) => (Ok(value.clone()), Json::Kept(value)),
+            Json::Bad(error) => (Err(error), Json::Untouched),
+        };
+        *json = match &value {
+            Ok(_) => next,
+            Err(error) => Json::Bad(error.clone()),
+        };
+        value
+    }
+
+    /// Whether the payload is JSON.
+    pub(crate) fn is_json(&self, limits: &Limits) -> bool {
+        let mut json = self.json.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*json, Json::Untouched) {
+            *json = json::read(&self.message.payload, limits).map_or_else(Json::Bad, Json::Checked);
+        }
+        !matches!(*json, Json::Bad(_))
+    }
+}
+
+/// What is known of a payload as JSON.
+#[derive(Debug, Default)]
+enum Json {
+    /// It is none, for this reason.
+    Bad(String),
+    /// It was parsed to see whether it can be.
+    Checked(Dynamic),
+    /// It was parsed, and the value is somebody's.
+    GivenAway,
+    /// It was asked for twice and may be again.
+    Kept(Dynamic),
+    /// Nobody has asked.
+    #[default]
+    Untouched,
+}

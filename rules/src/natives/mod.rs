@@ -1,0 +1,50 @@
+//! The functions and types that scripts find.
+
+mod events;
+mod options;
+mod publish;
+mod sandbox;
+mod table;
+mod triggers;
+mod values;
+
+use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
+
+pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub(crate) use triggers::NAMES as TRIGGER_NAMES;
+
+use crate::limits::Limits;
+
+/// An argument that natives take by its own type, to be found at the first lookup.
+trait Argument: Variant + Clone {
+    /// The same as a value of any type. `Dynamic::from` would build a map anew, member by member.
+    fn into_value(self) -> Dynamic;
+}
+
+impl Argument for Dynamic {
+    fn into_value(self) -> Dynamic {
+        self
+    }
+}
+
+impl Argument for ImmutableString {
+    fn into_value(self) -> Dynamic {
+        self.into()
+    }
+}
+
+impl Argument for Map {
+    fn into_value(self) -> Dynamic {
+        Dynamic::from_map(self)
+    }
+}
+
+/// Registers everything.
+pub(crate) fn register(engine: &mut Engine, limits: Limits) {
+    triggers::register(engine);
+    events::register(engine, limits);
+    publish::register(engine);
+    table::register(engine);
+    values::register(engine, limits);
+    sandbox::register(engine, limits);
+}

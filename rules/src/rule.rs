@@ -1,0 +1,118 @@
+//! A compiled rule and what it listens to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rhai::AST;
+use thiserror::Error;
+
+use crate::state::Names;
+use crate::topic::LevelFilter;
+
+/// The longest name of a rule.
+pub const RULE_NAME_LEN_MAX: usize = 64;
+
+/// The name of a rule: 1 to 64 of `a`-`z`, `0`-`9`, `_` and `-`. For a file it is the name without `.rhai`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RuleName(Box<str>);
+
+/// Why a text cannot name a rule.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("rule name {0:?} is not 1 to {RULE_NAME_LEN_MAX} characters of a-z, 0-9, `_` and `-`")]
+pub struct RuleNameError(String);
+
+impl RuleName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// Says which characters are allowed.
+    pub fn parse(text: &str) -> Result<Self, RuleNameError> {
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if text.is_empty() || text.len() > RULE_NAME_LEN_MAX || !text.bytes().all(is_allowed) {
+            return Err(RuleNameError(crate::topic::excerpt(text)));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for RuleName {
+    type Err = RuleNameError;
+
+    fn from_str(text: &str) -> Result<Self, RuleNameError> {
+        Self::parse(text)
+    }
+}
+
+/// A rule, compiled and checked. It never changes; a new version is a new rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: RuleName,
+    /// Its file, for messages to people.
+    pub file: String,
+    /// The first 12 hex digits of the SHA-256 of its source.
+    pub version: String,
+    /// What it listens to, in the order of the source.
+    pub triggers: Vec<Trigger>,
+    pub(crate) source: String,
+    pub(crate) ast: AST,
+    pub(crate) names: Names,
+}
+
+impl Rule {
+    /// The text it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+/// Something a rule listens to, and the function that handles it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trigger {
+    /// What it listens to.
+    pub on: On,
+    /// The function of the script that is called with the event.
+    pub handler: String,
+    /// The line of the source that says so.
+    pub line: usize,
+}
+
+/// What a trigger listens to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum On {
+    /// A client connected.
+    Connect,
+    /// A connection ended.
+    Disconnect,
+    /// A message was published to a topic that the filter matches.
+    Message(LevelFilter),
+    /// A client subscribed.
+    Subscribe,
+    /// A client unsubscribed.
+    Unsubscribe,
+}
+
+impl fmt::Display for On {
+    /// As it is written in a script.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect => formatter.write_str("on_connect"),
+            Self::Disconnect => formatter.write_str("on_disconnect"),
+            Self::Message(filter) => write!(formatter, "on_message(\"{filter}\")"),
+            Self::Subscribe => formatter.write_str("on_subscribe"),
+            Self::Unsubscribe => formatter.write_str("on_unsubscribe"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Rules, from source to effects.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod chat;
+mod compile;
+mod events;
+mod rule_set;
+mod sandbox;
+mod support;
+mod tables;

@@ -1,1 +1,14 @@
-//! The server.
+//! Pointsman: an MQTT broker with a rules engine, in one program.
+//!
+//! [`app::App`] is the whole server; the modules below it are the layers that docs/ARCHITECTURE.md draws.
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod mqtt;
+pub mod pipeline;
+mod random;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,108 @@
+//! HTTP on the plain and the secure port: pages, status, the local authority's certificate, and the way to MQTT over
+//! WebSocket.
+
+mod authority;
+mod mqtt_socket;
+mod pages;
+mod problem;
+mod status;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+use crate::mqtt::Hub;
+use crate::mqtt::listen::{accept, peer, tls_handshake};
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+/// How long the head of a request may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Api {
+    /// The sessions.
+    pub hub: Arc<Hub>,
+    /// The rules.
+    pub pipeline: Arc<Pipeline>,
+    /// The store.
+    pub store: Arc<Store>,
+    /// The counters.
+    pub telemetry: Arc<Telemetry>,
+    /// The largest MQTT packet taken, which bounds WebSocket messages too.
+    pub packet_bytes_max: usize,
+    /// The local authority's certificate, if there is one.
+    pub authority_pem: Option<Arc<str>>,
+    /// What listens where, for the start page.
+    pub listeners: Arc<Vec<Listener>>,
+}
+
+pub use status::Listener;
+
+fn router(api: Api) -> Router {
+    Router::new()
+        .route("/api/status", get(status::get))
+        .route("/ca.crt", get(authority::get))
+        .route("/mqtt", get(mqtt_socket::get))
+        .fallback(pages::get)
+        .with_state(api)
+}
+
+/// Serves HTTP on plain TCP.
+pub async fn serve_plain(listener: TcpListener, api: Api) {
+    let hub = Arc::clone(&api.hub);
+    let service = router(api);
+    let stopping = hub.stopping().clone();
+    accept(listener, stopping, move |stream, address| {
+        let service = service.clone();
+        async move { converse(stream, address, service).await }
+    })
+    .await;
+}
+
+/// Serves HTTP on TLS.
+pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
+    let hub = Arc::clone(&api.hub);
+    let service = router(api);
+    let stopping = hub.stopping().clone();
+    accept(listener, stopping, move |stream, address| {
+        let (service, acceptor, hub) = (service.clone(), acceptor.clone(), Arc::clone(&hub));
+        async move {
+            let peer = peer(address, &hub);
+            if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
+                converse(stream, address, service).await;
+            }
+        }
+    })
+    .await;
+}
+
+/// Speaks HTTP/1.1 on a connection until it ends or becomes a WebSocket.
+async fn converse<T>(stream: T, address: SocketAddr, service: Router)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service.layer(axum::Extension(address));
+    let result = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades()
+        .await;
+    if let Err(error) = result {
+        debug!(ip = %address.ip(), %error, "an HTTP connection ended badly");
+    }
+}

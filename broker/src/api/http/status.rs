@@ -1,0 +1,81 @@
+//! `GET /api/status`: what listens where and how the server fares; nothing that is secret.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::Api;
+use crate::pipeline::{BrokenRule, RuleStatus};
+
+/// A listener, for people and for the pages.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listener {
+    /// `mqtt`, `mqtts`, `http` or `https`.
+    pub kind: &'static str,
+    /// Its URL.
+    pub url: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status {
+    name: &'static str,
+    version: &'static str,
+    listeners: Vec<Listener>,
+    has_local_authority: bool,
+    clients: usize,
+    subscriptions: usize,
+    messages_in: u64,
+    messages_out: u64,
+    dropped: u64,
+    rules: Vec<RuleStatus>,
+    broken_rules: Vec<BrokenRule>,
+    parked_events: usize,
+    spine: Spine,
+    log: Log,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spine {
+    published: u64,
+    lag_bytes: u64,
+    refilled: u64,
+    restarts: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Log {
+    end: u64,
+    durable_end: u64,
+    bytes: u64,
+    commits: u64,
+}
+
+pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
+    let spine = api.hub.spine_stats();
+    let log = api.store.stats();
+    let drops = &api.telemetry.drops;
+    Json(Status {
+        name: "Pointsman",
+        version: env!("CARGO_PKG_VERSION"),
+        listeners: api.listeners.to_vec(),
+        has_local_authority: api.authority_pem.is_some(),
+        clients: api.hub.connections(),
+        subscriptions: api.hub.subscriptions(),
+        messages_in: api.telemetry.messages_in_total.get(),
+        messages_out: api.telemetry.messages_out_total.get(),
+        dropped: drops.slow_consumer.get() + drops.packet_too_large.get() + drops.not_authorized.get(),
+        rules: api.pipeline.rules(),
+        broken_rules: api.pipeline.broken_rules(),
+        parked_events: api.pipeline.parked(),
+        spine: Spine {
+            published: spine.published,
+            lag_bytes: spine.lag_bytes,
+            refilled: spine.refilled,
+            restarts: spine.restarts,
+        },
+        log: Log { end: log.end, durable_end: log.durable_end, bytes: log.log_bytes, commits: log.commits },
+    })
+}

@@ -1,0 +1,3 @@
+//! The APIs: HTTP as yet.
+
+pub mod http;

@@ -1,0 +1,5 @@
+//! The `pointsman` program.
+
+fn main() -> std::process::ExitCode {
+    pointsman::cli::main()
+}

@@ -1,0 +1,339 @@
+//! The beginning and the end of a connection: CONNECT, CONNACK, and what is left to do afterwards.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+use tracing::{Instrument, debug, debug_span};
+
+use super::super::codec::{
+    Connect, ConnackOptions, ProtocolError, QoS, Reason, Version, Will, decode_connect, encode_connack,
+    encode_disconnect, frame_head,
+};
+use super::super::envelope::{EnvelopeBuilder, Marks, Origin};
+use super::client::{Client, ClientParts};
+use super::connection::{Connection, End};
+use super::lifecycle::reason;
+use super::outbox::{Kick, Outbox};
+use super::Hub;
+use crate::auth::{Action, Credentials, Identity, Refusal};
+use pointsman_rules::topic::validate_topic;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The client's address.
+    pub ip: IpAddr,
+    /// When its CONNECT must be complete.
+    pub connect_by: Instant,
+}
+
+/// Speaks MQTT on a transport until the connection has ended.
+pub async fn serve<T>(mut transport: T, peer: Peer, hub: Arc<Hub>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
+        hub.telemetry.refusals_total.add(1);
+        debug!(ip = %peer.ip, "refused: connections_max is reached");
+        return;
+    };
+    let mut inbound = BytesMut::new();
+    let greeted = tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;
+    let Ok(Some(Greeted { connect, identity, assigned })) = greeted else {
+        let _ = tokio::time::timeout(LINGER, transport.shutdown()).await;
+        return;
+    };
+    let client = enter(&hub, &connect, identity, peer).await;
+    let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
+    async {
+        hub.announce_connected(&client);
+        let end = match welcome(&mut transport, &client, &connect, assigned, &hub).await {
+            Ok(()) => Connection::new(transport, Arc::clone(&hub), Arc::clone(&client), &connect, inbound).run().await,
+            Err(error) => End::Lost(error.to_string()),
+        };
+        debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
+        farewell(&hub, &client, connect.will.as_ref(), &end);
+    }
+    .instrument(span)
+    .await;
+}
+
+/// How long the last bytes of a refused connection, or the first of an accepted one, may take to go out.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A CONNECT that may come in.
+struct Greeted {
+    connect: Connect,
+    identity: Identity,
+    /// Whether the server made up the client id.
+    assigned: bool,
+}
+
+/// Reads CONNECT and checks it; `None` if the connection is refused, and told so.
+async fn greet<T>(transport: &mut T, inbound: &mut BytesMut, peer: Peer, hub: &Arc<Hub>) -> Option<Greeted>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut connect = match read_connect(transport, inbound, hub).await {
+        Ok(connect) => connect?,
+        Err(error) => {
+            refuse_unread(transport, inbound, hub, &error).await;
+            return None;
+        }
+    };
+    let assigned = connect.client_id.is_empty();
+    if assigned {
+        connect.client_id = format!("auto-{}", random_uuid()).into();
+    }
+    match admit(&connect, assigned, hub).await {
+        Ok(identity) => Some(Greeted { connect, identity, assigned }),
+        Err(refusal) => {
+            if refusal.reason == Reason::NotAuthorized || refusal.reason == Reason::BadUserNameOrPassword {
+                hub.announce_refused(&connect.client_id, peer.ip.to_canonical().to_string(), random_uuid());
+            }
+            refuse(transport, &connect, hub, &refusal).await;
+            None
+        }
+    }
+}
+
+/// Writes CONNACK.
+async fn welcome<T>(
+    transport: &mut T,
+    client: &Client,
+    connect: &Connect,
+    assigned: bool,
+    hub: &Hub,
+) -> std::io::Result<()>
+where
+    T: AsyncWrite + Unpin,
+{
+    hub.telemetry.connections_total.add(1);
+    let keep_alive = keep_alive_seconds(connect, hub);
+    let options = ConnackOptions {
+        assigned_client_id: assigned.then_some(&*client.client_id),
+        reason_string: None,
+        server_keep_alive_seconds: (keep_alive != connect.keep_alive_seconds).then_some(keep_alive),
+        receive_max: u16::MAX,
+        packet_bytes_max: u32::try_from(hub.limits.packet_bytes_max).unwrap_or(u32::MAX),
+        topic_alias_max: hub.limits.topic_alias_max,
+    };
+    let mut out = BytesMut::new();
+    encode_connack(&mut out, connect.version, Reason::Success, &options);
+    let written = tokio::time::timeout(LINGER, async {
+        transport.write_all(&out).await?;
+        transport.flush().await
+    });
+    written.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// The keep-alive that counts.
+pub(crate) fn keep_alive_seconds(connect: &Connect, hub: &Hub) -> u16 {
+    let max = hub.limits.keep_alive_max_seconds;
+    // Only MQTT 5 can be told another value than it asked for. [MQTT5-3.1.2-21]
+    if max == 0 || connect.version != Version::V5 {
+        return connect.keep_alive_seconds;
+    }
+    if connect.keep_alive_seconds == 0 { max } else { connect.keep_alive_seconds.min(max) }
+}
+
+/// Reads until CONNECT is complete; `None` if the peer goes away first.
+async fn read_connect<T>(
+    transport: &mut T,
+    inbound: &mut BytesMut,
+    hub: &Hub,
+) -> Result<Option<Connect>, ProtocolError>
+where
+    T: AsyncRead + Unpin,
+{
+    loop {
+        if let Some(head) = frame_head(inbound, hub.limits.packet_bytes_max)? {
+            if head.first != 0x10 {
+                // [MQTT-3.1.0-1]
+                return Err(ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT"));
+            }
+            if inbound.len() >= head.len {
+                let packet = inbound.split_to(head.len);
+                return decode_connect(&packet, head.head_len).map(Some);
+            }
+        } else if inbound.first().is_some_and(|first| *first != 0x10) {
+            return Err(ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT"));
+        }
+        if !matches!(transport.read_buf(inbound).await, Ok(1..)) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Answers what was not even a CONNECT, where it looked like one.
+async fn refuse_unread<T>(transport: &mut T, inbound: &[u8], hub: &Hub, error: &ProtocolError)
+where
+    T: AsyncWrite + Unpin,
+{
+    hub.telemetry.refusals_total.add(1);
+    debug!(%error, "refused");
+    let mut out = BytesMut::new();
+    match error.reason {
+        // In the form every version reads: the return code 1 of 3.1.1. [MQTT-3.1.2-2]
+        Reason::UnsupportedProtocolVersion => {
+            encode_connack(&mut out, Version::V311, error.reason, &ConnackOptions::default());
+        }
+        Reason::ClientIdNotValid => {
+            encode_connack(&mut out, Version::V311, error.reason, &ConnackOptions::default());
+        }
+        reason if inbound.first() == Some(&0x10) => {
+            let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
+            encode_connack(&mut out, Version::V5, reason, &options);
+        }
+        _ => return,
+    }
+    let _ = transport.write_all(&out).await;
+    let _ = transport.flush().await;
+}
+
+async fn refuse<T>(transport: &mut T, connect: &Connect, hub: &Hub, refusal: &Refusal)
+where
+    T: AsyncWrite + Unpin,
+{
+    hub.telemetry.refusals_total.add(1);
+    debug!(client_id = %connect.client_id, %refusal, "refused");
+    let mut out = BytesMut::new();
+    let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
+    encode_connack(&mut out, connect.version, refusal.reason, &options);
+    let _ = transport.write_all(&out).await;
+    let _ = transport.flush().await;
+}
+
+/// Everything that may be wrong with a CONNECT that was read.
+async fn admit(connect: &Connect, assigned: bool, hub: &Hub) -> Result<Identity, Refusal> {
+    let refuse = |reason: Reason, detail: &str| Err(Refusal { reason, detail: detail.to_owned() });
+    if hub.stopping.is_cancelled() {
+        return refuse(Reason::ServerShuttingDown, "the server is shutting down");
+    }
+    if connect.auth_method.is_some() {
+        return refuse(Reason::BadAuthenticationMethod, "enhanced authentication is not offered");
+    }
+    // A 3.1.1 client without an id must ask for a clean session. [MQTT-3.1.3-8]
+    if assigned && !connect.clean_start && connect.version != Version::V5 {
+        return refuse(Reason::ClientIdNotValid, "an empty client id needs a clean session");
+    }
+    if connect.client_id.len() > hub.limits.client_id_bytes_max {
+        return refuse(Reason::ClientIdNotValid, "the client id is longer than client_id_bytes_max");
+    }
+    if connect.client_id.contains(|c: char| c.is_control()) {
+        return refuse(Reason::ClientIdNotValid, "the client id has a control character");
+    }
+    let credentials = Credentials {
+        client_id: &connect.client_id,
+        username: connect.username.as_deref(),
+        password: connect.password.as_deref(),
+    };
+    let identity = hub.auth.authenticate(credentials).await?;
+    let Some(will) = &connect.will else { return Ok(identity) };
+    if will.retain && connect.version == Version::V5 {
+        return refuse(Reason::RetainNotSupported, "retained messages are not offered yet");
+    }
+    if will.qos == QoS::ExactlyOnce && connect.version == Version::V5 {
+        return refuse(Reason::QoSNotSupported, "QoS 2 is not offered yet");
+    }
+    if validate_topic(&will.topic).is_err() {
+        return refuse(Reason::TopicNameInvalid, "the will's topic is not one that can be published to");
+    }
+    if !identity.may(Action::Publish, &will.topic) {
+        return refuse(Reason::NotAuthorized, "the policy does not allow the will's topic");
+    }
+    Ok(identity)
+}
+
+/// Enters the client, and sees the connection whose place it takes out first.
+async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer) -> Arc<Client> {
+    let parts = ClientParts {
+        connection: hub.next_connection(),
+        client_id: Arc::from(&*connect.client_id),
+        identity,
+        session_id: random_uuid(),
+        ip: peer.ip.to_canonical().to_string(),
+        outbox: Outbox::new(hub.limits.outbox, Arc::clone(&hub.telemetry.drops)),
+    };
+    let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
+    if let Some(previous) = previous {
+        // [MQTT-3.1.4-2]
+        previous.outbox.kick(Kick {
+            reason: Reason::SessionTakenOver,
+            detail: "another connection has this client id now",
+            lifecycle: reason::DUPLICATE_CLIENTID,
+        });
+        previous.ended().await;
+    }
+    client
+}
+
+/// What the end of a connection brings about: subscriptions go, the will is published, the event is announced.
+fn farewell(hub: &Arc<Hub>, client: &Client, will: Option<&Will>, end: &End) {
+    hub.registry.leave(client, hub.clock.now_ms());
+    if let Some(will) = will.filter(|_| end.publishes_will()) {
+        publish_will(hub, client, will);
+    }
+    hub.announce_disconnected(client, end.lifecycle());
+    client.set_ended();
+}
+
+fn publish_will(hub: &Arc<Hub>, client: &Client, will: &Will) {
+    let mut builder = EnvelopeBuilder::default();
+    let marks = Marks {
+        qos: will.qos.min(QoS::AtLeastOnce),
+        retain: will.retain,
+        interest: hub.ingress.interest(&will.topic),
+    };
+    builder.push(&will.topic, &will.payload, &will.properties, marks);
+    let durable = builder.interest().durable;
+    let envelope = builder.seal(&Origin {
+        publisher: client.connection,
+        client_id: &client.client_id,
+        user: client.identity.user.as_deref(),
+        hops: 0,
+        first_id: hub.ids.take(hub.clock.now_ms(), 1),
+    });
+    if !durable {
+        hub.spine.publish(envelope);
+        return;
+    }
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        match hub.ingress.log(envelope).await {
+            Ok(envelope) => hub.spine.publish(envelope),
+            Err(error) => debug!(%error, "a will could not be kept"),
+        }
+    });
+}
+
+/// The reason to an MQTT 5 client whose connection the server ends.
+pub(crate) fn goodbye(out: &mut BytesMut, version: Version, reason: Reason, detail: &str) {
+    encode_disconnect(out, version, reason, detail);
+}
+
+/// A UUID of version 4.
+fn random_uuid() -> String {
+    let mut bytes = [0_u8; 16];
+    crate::random::fill(&mut bytes);
+    let mut value = u128::from_be_bytes(bytes);
+    value = value & !(0xf << 76) | 4 << 76;
+    value = value & !(0b11 << 62) | 0b10 << 62;
+    let hex = format!("{value:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn uuids_are_of_version_4() {
+        let uuid = super::random_uuid();
+        assert_eq!(uuid.len(), 36);
+        assert_eq!(&uuid[14..15], "4");
+        assert!(matches!(&uuid[19..20], "8" | "9" | "a" | "b"), "{uuid}");
+        assert_ne!(uuid, super::random_uuid());
+    }
+}

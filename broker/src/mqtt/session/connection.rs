@@ -1,0 +1,299 @@
+//! The life of a connection after CONNACK: one task that reads, writes and keeps time.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use pointsman_rules::topic::TopicFilter;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::super::codec::{Connect, ProtocolError, Reason, Version};
+use super::super::envelope::{EnvelopeBuilder, Interest};
+use super::Hub;
+use super::client::Client;
+use super::connect::{goodbye, keep_alive_seconds};
+use super::inflight::Inflight;
+use super::lifecycle::reason;
+use super::outbox::{Delivery, Kick};
+
+/// Bytes read at a time, and encoded ahead of a write.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// What is read lands here first, so that an idle connection holds no buffer.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK_BYTES].into_boxed_slice());
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client said DISCONNECT.
+    Goodbye {
+        /// And asked for its will.
+        with_will: bool,
+    },
+    /// Nothing came for one and a half times the keep-alive.
+    KeepAlive,
+    /// Somebody else ended it.
+    Kicked(Kick),
+    /// The transport failed or was closed.
+    Lost(String),
+    /// The client broke the protocol, or the policy.
+    Refused(ProtocolError),
+}
+
+impl End {
+    /// The `disconnectReason` of the lifecycle event.
+    pub(crate) fn lifecycle(&self) -> &'static str {
+        match self {
+            End::Goodbye { .. } => reason::CLIENT_INITIATED_DISCONNECT,
+            End::KeepAlive => reason::MQTT_KEEP_ALIVE_TIMEOUT,
+            End::Kicked(kick) => kick.lifecycle,
+            End::Lost(_) => reason::CONNECTION_LOST,
+            End::Refused(error) => match error.reason {
+                Reason::NotAuthorized => reason::AUTH_ERROR,
+                Reason::ServerUnavailable | Reason::UnspecifiedError => reason::SERVER_ERROR,
+                _ => reason::CLIENT_ERROR,
+            },
+        }
+    }
+
+    /// Whether the will is published. [MQTT-3.1.2-8] [MQTT-3.14.4-3]
+    pub(crate) fn publishes_will(&self) -> bool {
+        !matches!(self, End::Goodbye { with_will: false })
+    }
+
+    /// The words for the log.
+    pub(crate) fn detail(&self) -> &str {
+        match self {
+            End::Goodbye { .. } => "the client said goodbye",
+            End::KeepAlive => "nothing came for one and a half times the keep-alive",
+            End::Kicked(kick) => kick.detail,
+            End::Lost(error) => error,
+            End::Refused(error) => &error.detail,
+        }
+    }
+}
+
+/// What the connection last published to, so that a run of messages to one topic is checked once.
+#[derive(Debug, Default)]
+pub(super) struct LastTopic {
+    pub(super) topic: String,
+    pub(super) interest: Interest,
+    pub(super) allowed: bool,
+    pub(super) generation: u64,
+}
+
+/// A connected client's connection.
+pub(crate) struct Connection<T> {
+    transport: T,
+    pub(super) hub: Arc<Hub>,
+    pub(super) client: Arc<Client>,
+    pub(super) version: Version,
+    pub(super) packet_bytes_max: usize,
+    pub(super) inbound: BytesMut,
+    pub(super) outbound: BytesMut,
+    /// Written to the transport, which may hold it back until it is flushed.
+    unflushed: bool,
+    pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) inflight: Inflight,
+    pub(super) builder: EnvelopeBuilder,
+    /// Acknowledgements due once what is in the builder is safe.
+    pub(super) acks: Vec<(u16, Reason)>,
+    pub(super) last_topic: LastTopic,
+    pub(super) aliases: Vec<Option<Box<str>>>,
+    pub(super) filters: Vec<TopicFilter>,
+    heard: Instant,
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What woke the connection.
+#[derive(Debug, Default)]
+struct Woken {
+    read: Option<usize>,
+    filled: bool,
+    wrote: bool,
+    ticked: bool,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
+    pub(crate) fn new(
+        transport: T,
+        hub: Arc<Hub>,
+        client: Arc<Client>,
+        connect: &Connect,
+        inbound: BytesMut,
+    ) -> Connection<T> {
+        // [MQTT-3.1.2-24]
+        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &hub)) * 1500);
+        let heard = Instant::now();
+        let timer = (!patience.is_zero()).then(|| Box::pin(tokio::time::sleep_until(heard + patience)));
+        let inflight = Inflight::new(connect.receive_max.min(hub.limits.inflight_max));
+        Connection {
+            transport,
+            hub,
+            client,
+            version: connect.version,
+            packet_bytes_max: connect.packet_bytes_max as usize,
+            inbound,
+            outbound: BytesMut::new(),
+            unflushed: false,
+            deliveries: VecDeque::new(),
+            inflight,
+            builder: EnvelopeBuilder::default(),
+            acks: Vec::new(),
+            last_topic: LastTopic::default(),
+            aliases: Vec::new(),
+            filters: Vec::new(),
+            heard,
+            patience,
+            timer,
+        }
+    }
+
+    /// Runs until the connection has ended, and takes its subscriptions away.
+    pub(crate) async fn run(mut self) -> End {
+        let end = match self.live().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        for filter in std::mem::take(&mut self.filters) {
+            self.hub.subscriptions.unsubscribe(&filter, self.client.connection);
+        }
+        self.say_goodbye(&end).await;
+        end
+    }
+
+    async fn live(&mut self) -> Result<std::convert::Infallible, End> {
+        if !self.inbound.is_empty() {
+            self.process().await?;
+        }
+        loop {
+            self.encode_deliveries(CHUNK_BYTES);
+            let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::Lost(error.to_string()))?;
+            if woken.filled {
+                if let Some(kick) = self.client.outbox.take(&mut self.deliveries) {
+                    return Err(End::Kicked(kick));
+                }
+            }
+            match woken.read {
+                Some(0) => return Err(End::Lost("the client closed the connection".to_owned())),
+                Some(_) => self.process().await?,
+                None => {}
+            }
+            if woken.ticked {
+                self.tick()?;
+            }
+        }
+    }
+
+    /// Makes what progress it can on all sides; ready if there was any.
+    fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Woken>> {
+        let mut woken = Woken { wrote: self.poll_write(cx)?, ..Woken::default() };
+        // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this client is.
+        woken.filled = self.deliveries.is_empty() && self.client.outbox.poll_filled(cx).is_ready();
+        if let Poll::Ready(read) = self.poll_read(cx) {
+            woken.read = Some(read?);
+        }
+        if let Some(timer) = &mut self.timer {
+            woken.ticked = timer.as_mut().poll(cx).is_ready();
+        }
+        let encodable = woken.wrote && !self.deliveries.is_empty() && !self.inflight.is_full();
+        if encodable || woken.filled || woken.read.is_some() || woken.ticked {
+            Poll::Ready(Ok(woken))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Writes what is encoded; true once all of it is out.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
+        while !self.outbound.is_empty() {
+            match Pin::new(&mut self.transport).poll_write(cx, &self.outbound) {
+                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => {
+                    self.outbound.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.transport).poll_flush(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(false),
+            }
+            self.unflushed = false;
+            // An idle connection holds no buffer.
+            self.outbound = BytesMut::new();
+        }
+        Ok(true)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.transport).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => {
+                    let read = buffer.filled();
+                    self.inbound.extend_from_slice(read);
+                    Poll::Ready(Ok(read.len()))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+    }
+
+    /// Handles what was read, and gives the buffer back when it is empty.
+    async fn process(&mut self) -> Result<(), End> {
+        self.heard = Instant::now();
+        self.handle_packets().await?;
+        if self.inbound.is_empty() {
+            self.inbound = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), End> {
+        let due = self.heard + self.patience;
+        if Instant::now() >= due {
+            return Err(End::KeepAlive);
+        }
+        if let Some(timer) = &mut self.timer {
+            timer.as_mut().reset(due);
+        }
+        Ok(())
+    }
+
+    /// Tells an MQTT 5 client why, and lets what was encoded before go out, for a moment.
+    async fn say_goodbye(&mut self, end: &End) {
+        const MOMENT: Duration = Duration::from_millis(500);
+        match end {
+            End::Goodbye { .. } => self.outbound.clear(),
+            End::Lost(_) => return,
+            End::KeepAlive => {
+                goodbye(&mut self.outbound, self.version, Reason::KeepAliveTimeout, end.detail());
+            }
+            End::Kicked(kick) => goodbye(&mut self.outbound, self.version, kick.reason, kick.detail),
+            End::Refused(error) => {
+                goodbye(&mut self.outbound, self.version, error.reason, &error.detail);
+            }
+        }
+        let rest: Bytes = self.outbound.split().freeze();
+        let _ = tokio::time::timeout(MOMENT, async {
+            self.transport.write_all(&rest).await?;
+            self.transport.flush().await?;
+            self.transport.shutdown().await
+        })
+        .await;
+    }
+}

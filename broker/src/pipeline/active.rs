@@ -1,0 +1,148 @@
+//! The rules that are active: loaded from files, compiled, swapped in as one set.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use pointsman_rules::{CompileError, Engine, On, Rule, RuleName, RuleNameError, RuleSet, Trigger};
+
+use super::progress::TriggerKey;
+
+/// Files read from the folder of rules.
+const FILES_MAX: usize = 1_000;
+
+/// A rule that is active, and how it fares.
+#[derive(Debug)]
+pub(crate) struct ActiveRule {
+    pub(crate) rule: Arc<Rule>,
+    /// Runs in a row that reached a limit.
+    strikes: AtomicU32,
+    suspended: AtomicBool,
+}
+
+impl ActiveRule {
+    pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
+        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
+    }
+
+    /// Notes a run that kept its limits.
+    pub(crate) fn behaved(&self) {
+        if self.strikes.load(Ordering::Relaxed) != 0 {
+            self.strikes.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a run that did not; true if that suspends the rule now.
+    pub(crate) fn overran(&self, overruns_max: u32) -> bool {
+        let strikes = self.strikes.fetch_add(1, Ordering::Relaxed) + 1;
+        strikes >= overruns_max && !self.suspended.swap(true, Ordering::AcqRel)
+    }
+
+    /// What the log calls a trigger: it stays the same while the rule's other lines change.
+    pub(crate) fn key(&self, trigger: usize) -> TriggerKey {
+        let Trigger { on, handler, .. } = &self.rule.triggers[trigger];
+        let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
+        TriggerKey { rule: self.rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
+    }
+
+    /// The triggers on messages.
+    pub(crate) fn message_triggers(&self) -> impl Iterator<Item = usize> {
+        let triggers = self.rule.triggers.iter().enumerate();
+        triggers.filter(|(_, trigger)| matches!(trigger.on, On::Message(_))).map(|(index, _)| index)
+    }
+}
+
+/// All active rules.
+#[derive(Debug, Default)]
+pub(crate) struct ActiveRules {
+    pub(crate) rules: Vec<Arc<ActiveRule>>,
+    pub(crate) set: RuleSet,
+}
+
+impl ActiveRules {
+    pub(crate) fn new(rules: Vec<Arc<ActiveRule>>) -> ActiveRules {
+        let set = RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule)).collect());
+        ActiveRules { rules, set }
+    }
+}
+
+/// Why a file is not an active rule.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It does not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// Its name is no rule name.
+    #[error("{path}: {source}")]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What a name may be.
+        source: RuleNameError,
+    },
+    /// There are too many.
+    #[error("{path} holds more than {FILES_MAX} files")]
+    TooMany {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The rule files of a folder by rule name, in order of the names.
+pub(crate) fn rule_files(folder: &Path) -> Result<BTreeMap<PathBuf, Stamp>, LoadError> {
+    let unreadable = |source| LoadError::Unreadable { path: folder.to_owned(), source };
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_test = path.to_string_lossy().ends_with(".test.rhai");
+        if path.extension().is_none_or(|extension| extension != "rhai") || is_test {
+            continue;
+        }
+        // A file that goes away in between is one that is not there.
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        if meta.is_file() {
+            files.insert(path, Stamp { len: meta.len(), modified: meta.modified().ok() });
+        }
+        if files.len() > FILES_MAX {
+            return Err(LoadError::TooMany { path: folder.to_owned() });
+        }
+    }
+    Ok(files)
+}
+
+/// What tells whether a file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    len: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+/// Reads and compiles one file.
+pub fn load_rule(engine: &Engine, path: &Path) -> Result<Rule, LoadError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name =
+        RuleName::parse(&stem).map_err(|source| LoadError::Name { path: path.to_owned(), source })?;
+    let source = fs::read_to_string(path)
+        .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    Ok(engine.compile(&name, &path.display().to_string(), &source)?)
+}
+
+/// Compiles every rule of a folder: what `pointsman rules check` does.
+pub fn check_rules(engine: &Engine, folder: &Path) -> Result<Vec<(PathBuf, Result<Rule, LoadError>)>, LoadError> {
+    let files = rule_files(folder)?;
+    Ok(files.into_keys().map(|path| (path.clone(), load_rule(engine, &path))).collect())
+}

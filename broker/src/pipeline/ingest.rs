@@ -1,0 +1,57 @@
+//! Into the log: what the sessions ask of what lies behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Pipeline;
+use crate::mqtt::{Envelope, Ingress, Interest, LogRefused, Logged, Reason};
+use crate::store::{AppendError, Record};
+
+/// The sessions' side of a pipeline.
+pub struct Intake(pub Arc<Pipeline>);
+
+impl Ingress for Intake {
+    fn interest(&self, topic: &str) -> Interest {
+        let wanted = self.0.active.load().set.has_message_match(topic);
+        Interest { durable: wanted, rules: wanted }
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    fn log(&self, envelope: Envelope) -> Logged {
+        let pipeline = Arc::clone(&self.0);
+        Box::pin(async move { pipeline.log(envelope).await })
+    }
+}
+
+impl Pipeline {
+    /// Puts an envelope into the log; it is on disk when this resolves.
+    async fn log(&self, mut envelope: Envelope) -> Result<Envelope, LogRefused> {
+        let appended = loop {
+            let entered = self.progress.enter(|| {
+                let record = Record { messages: envelope.bytes().clone(), ..Record::default() };
+                self.store.append(record).map(|appended| (appended.seq, appended))
+            });
+            match entered {
+                Ok(appended) => break appended,
+                // Publishers wait for room: that is what slows them.
+                Err(AppendError::Full { .. }) => self.store.room().await,
+                Err(error) => return Err(refusal(&error)),
+            }
+        };
+        let seq = appended.seq;
+        envelope.set_log_seq(seq);
+        if let Err(error) = appended.durable().await {
+            self.progress.finish(seq);
+            return Err(refusal(&error));
+        }
+        Ok(envelope)
+    }
+}
+
+fn refusal(error: &dyn std::error::Error) -> LogRefused {
+    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    LogRefused { reason: Reason::QuotaExceeded, detail: format!("the message cannot be kept: {error}{source}") }
+}

@@ -1,0 +1,234 @@
+//! The way of a message behind the sessions: into the log, to the rules, and what they ask for back out.
+//!
+//! ```text
+//! Ingress::log ──► store (disk first) ──► spine ──► route: which rules ──► workers: evaluate, append the commit
+//!                                           ▲                                   │
+//!                                           └──── sender: once the commit is on disk, publish
+//! ```
+
+mod act;
+mod active;
+mod ingest;
+mod progress;
+mod recover;
+mod route;
+mod snapshot;
+mod watch;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use pointsman_rules::{Engine, Limits};
+use serde::Serialize;
+
+pub use active::{LoadError, check_rules};
+pub use ingest::Intake;
+
+use active::{ActiveRule, ActiveRules};
+use progress::Progress;
+use worker::{Job, Workers};
+
+use crate::clock::{Clock, IdSource};
+use crate::mqtt::SharedSpine;
+use crate::store::{ReadError, Store};
+use crate::telemetry::Telemetry;
+
+/// How often the store is told how far the rules have come.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the pipeline is made of.
+pub struct PipelineParts {
+    /// Keeps what must not be lost.
+    pub store: Arc<Store>,
+    /// Carries what rules publish.
+    pub spine: SharedSpine,
+    /// Where the rule files are.
+    pub rules_directory: PathBuf,
+    /// Bounds of a run.
+    pub limits: Limits,
+    /// Events that may wait for one worker.
+    pub queue_events_max: usize,
+    /// Runs in a row over a limit before a rule is suspended.
+    pub overruns_max: u32,
+    /// Threads that run rules.
+    pub workers: usize,
+    /// Counts.
+    pub telemetry: Arc<Telemetry>,
+    /// Tells the time.
+    pub clock: Arc<Clock>,
+    /// Gives message ids.
+    pub ids: Arc<IdSource>,
+}
+
+/// The rules, their workers, and what they have yet to do.
+pub struct Pipeline {
+    store: Arc<Store>,
+    spine: SharedSpine,
+    engine: Engine,
+    active: ArcSwap<ActiveRules>,
+    /// Grows with every change of the active rules.
+    generation: AtomicU64,
+    progress: Progress,
+    workers: OnceLock<Workers>,
+    rules_directory: PathBuf,
+    overruns_max: u32,
+    telemetry: Arc<Telemetry>,
+    clock: Arc<Clock>,
+    ids: Arc<IdSource>,
+    /// The rule files that did not load, with the reason.
+    broken: Mutex<Vec<BrokenRule>>,
+}
+
+/// A rule file that did not load.
+#[derive(Debug, Clone, Serialize)]
+pub struct BrokenRule {
+    /// The file.
+    pub file: String,
+    /// File, line, column, reason and the line itself.
+    pub error: String,
+}
+
+/// How an active rule fares.
+#[derive(Debug, Clone, Serialize)]
+pub struct RuleStatus {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it listens to.
+    pub triggers: Vec<String>,
+    /// Whether it was suspended for reaching a limit again and again.
+    pub suspended: bool,
+}
+
+/// A clock for deadlines.
+fn monotonic() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// An engine with these limits, for checking rules without running them.
+pub fn engine(limits: Limits) -> Engine {
+    Engine::new(limits, monotonic)
+}
+
+impl Pipeline {
+    /// Loads the rules, takes up what was left undone, and begins to listen to the spine.
+    pub fn start(parts: PipelineParts) -> Result<Arc<Pipeline>, ReadError> {
+        let pipeline = Arc::new(Pipeline {
+            engine: engine(parts.limits),
+            store: parts.store,
+            spine: Arc::clone(&parts.spine),
+            active: ArcSwap::default(),
+            generation: AtomicU64::new(1),
+            progress: Progress::default(),
+            workers: OnceLock::new(),
+            rules_directory: parts.rules_directory,
+            overruns_max: parts.overruns_max,
+            telemetry: parts.telemetry,
+            clock: parts.clock,
+            ids: parts.ids,
+            broken: Mutex::default(),
+        });
+        let workers = Workers::start(&pipeline, parts.workers, parts.queue_events_max);
+        let _ = pipeline.workers.set(workers);
+        let stamps = pipeline.reload();
+        pipeline.recover()?;
+        let router = Arc::downgrade(&pipeline);
+        parts.spine.attach(
+            "rules",
+            Box::new(move |envelopes| {
+                if let Some(pipeline) = router.upgrade() {
+                    pipeline.route(envelopes);
+                }
+            }),
+        );
+        watch::start(&pipeline, stamps);
+        let settler = Arc::downgrade(&pipeline);
+        spawn("settle", move || settle_until_gone(&settler));
+        Ok(pipeline)
+    }
+
+    /// The active rules and how they fare.
+    pub fn rules(&self) -> Vec<RuleStatus> {
+        let active = self.active.load();
+        active.rules.iter().map(|active| status(active)).collect()
+    }
+
+    /// The rule files that did not load.
+    pub fn broken_rules(&self) -> Vec<BrokenRule> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Messages put aside for suspended rules.
+    pub fn parked(&self) -> usize {
+        self.progress.parked()
+    }
+
+    /// Handles what waits, and tells the store how far the rules have come.
+    pub fn stop(&self) {
+        if let Some(workers) = self.workers.get() {
+            workers.stop();
+        }
+        self.settle();
+    }
+
+    fn submit(&self, job: Job) {
+        if let Some(workers) = self.workers.get() {
+            workers.submit(job);
+        }
+    }
+
+    fn settle(&self) {
+        let durable_end = self.store.durable_end();
+        let settled = self.progress.settled_before(durable_end);
+        let mut lowest = settled;
+        for active in &self.active.load().rules {
+            for trigger in active.message_triggers() {
+                let key = active.key(trigger);
+                let before = self.progress.parked_from(&key).map_or(settled, |parked| parked.min(settled));
+                lowest = lowest.min(before);
+                self.store.settle(&key.rule, key.trigger, before);
+            }
+        }
+        self.store.hold_from("rules", lowest);
+    }
+
+    fn bump_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn status(active: &ActiveRule) -> RuleStatus {
+    RuleStatus {
+        name: active.rule.name.to_string(),
+        version: active.rule.version.clone(),
+        triggers: active.rule.triggers.iter().map(|trigger| trigger.on.to_string()).collect(),
+        suspended: active.is_suspended(),
+    }
+}
+
+fn settle_until_gone(pipeline: &Weak<Pipeline>) {
+    loop {
+        thread::sleep(SETTLE_EVERY);
+        let Some(pipeline) = pipeline.upgrade() else { return };
+        pipeline.settle();
+    }
+}
+
+/// Starts a thread of the pipeline.
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::Builder::new()
+        .name(format!("rules-{name}"))
+        .stack_size(STACK_BYTES)
+        .spawn(body)
+        .expect("the system has a thread for a worker made at start")
+}
+
+/// Scripts recurse on the stack of their worker; the limit of call depth is made for this much.
+const STACK_BYTES: usize = 8 * 1024 * 1024;

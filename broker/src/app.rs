@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 use crate::api::http::{self, Api, Listener};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::listen::{self, TlsError};
+use crate::mqtt::listen::{self, Tls, TlsError};
 use crate::mqtt::{Hub, HubParts, OutboxLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
@@ -118,58 +118,24 @@ impl App {
     pub async fn start(config: &Config) -> Result<App, StartError> {
         // Ports first: nothing on disk is touched when one is taken.
         let bound = bind_all(config)?;
-        let directory = config.data.directory.clone();
-        let clock = Arc::new(Clock::system());
-        let store = open_store(config, &clock)?;
-        let rules_directory = unpack::rules(&config.rules.directory, &directory)
-            .map_err(|error| StartError::Rules(error.to_string()))?;
-        let certificates = certificates::load(config)?;
-        let secrets = secrets::load_or_make(&store)?;
-        let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
-        let telemetry = Arc::new(Telemetry::default());
-        let ids = Arc::new(IdSource::new(u16::from_be_bytes(random::array())));
-        let spine: SharedSpine =
-            Arc::new(RouterSpine::start(SpineOptions { lag_bytes_max: config.limits.spine_bytes_max }));
-        let parts = PipelineParts {
-            store: Arc::clone(&store),
-            spine: Arc::clone(&spine),
-            rules_directory: rules_directory.clone(),
-            limits: rule_limits(config),
-            queue_events_max: config.rules.queue_events_max,
-            overruns_max: config.rules.overruns_max,
-            workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
-            telemetry: Arc::clone(&telemetry),
-            clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
+        let prepared = {
+            let config = config.clone();
+            let prepared = tokio::task::spawn_blocking(move || Prepared::new(&config)).await;
+            prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
         };
-        let pipeline = Pipeline::start(parts).map_err(|error| StartError::Rules(error.to_string()))?;
-        let hub = Hub::start(HubParts {
-            spine,
-            ingress: Arc::new(Intake(Arc::clone(&pipeline))),
-            auth,
-            telemetry: Arc::clone(&telemetry),
-            limits: session_limits(config),
-            clock,
-            ids,
-            version_base: secrets.starts << 32,
-        });
-        let mut started = bound.addresses();
-        started.admin_password = secrets.admin_password;
-        started.rules_directory = rules_directory;
-        started.authority = certificates.authority_pem.is_some().then(|| certificates::authority_path(&directory));
-        started.pages = pointsman_web::built();
-        started.broken_rules = pipeline.broken_rules().into_iter().map(|broken| broken.error).collect();
+        let Prepared { store, pipeline, hub, telemetry, tls, mut started } = prepared;
+        bound.note(&mut started);
         let api = Api {
             hub: Arc::clone(&hub),
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
             packet_bytes_max: config.limits.packet_bytes_max,
-            authority_pem: certificates.authority_pem.map(Arc::from),
+            authority_pem: tls.authority_pem.map(Arc::from),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
-        bound.serve(&hub, &certificates.acceptor, &api, &tasks);
+        bound.serve(&hub, &tls.acceptor, &api, &tasks);
         Ok(App { hub, pipeline, store, tasks, started })
     }
 
@@ -197,16 +163,72 @@ impl App {
     }
 }
 
-impl Bound {
-    fn addresses(&self) -> Started {
-        let of = |listeners: &[TcpListener]| listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
-        Started {
-            mqtt: of(&self.mqtt),
-            mqtts: of(&self.mqtts),
-            http: of(&self.http),
-            https: of(&self.https),
+/// Everything that takes the disk or a while, and no port.
+struct Prepared {
+    store: Arc<Store>,
+    pipeline: Arc<Pipeline>,
+    hub: Arc<Hub>,
+    telemetry: Arc<Telemetry>,
+    tls: Tls,
+    started: Started,
+}
+
+impl Prepared {
+    fn new(config: &Config) -> Result<Prepared, StartError> {
+        let clock = Arc::new(Clock::system());
+        let store = open_store(config, &clock)?;
+        let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)
+            .map_err(|error| StartError::Rules(error.to_string()))?;
+        let tls = certificates::load(config)?;
+        let secrets = secrets::load_or_make(&store)?;
+        let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
+        let telemetry = Arc::new(Telemetry::default());
+        let ids = Arc::new(IdSource::new(u16::from_be_bytes(random::array())));
+        let spine: SharedSpine =
+            Arc::new(RouterSpine::start(SpineOptions { lag_bytes_max: config.limits.spine_bytes_max }));
+        let pipeline = Pipeline::start(PipelineParts {
+            store: Arc::clone(&store),
+            spine: Arc::clone(&spine),
+            rules_directory: rules_directory.clone(),
+            limits: rule_limits(config),
+            queue_events_max: config.rules.queue_events_max,
+            overruns_max: config.rules.overruns_max,
+            workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            telemetry: Arc::clone(&telemetry),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+        })
+        .map_err(|error| StartError::Rules(error.to_string()))?;
+        let hub = Hub::start(HubParts {
+            spine,
+            ingress: Arc::new(Intake(Arc::clone(&pipeline))),
+            auth,
+            telemetry: Arc::clone(&telemetry),
+            limits: session_limits(config),
+            clock,
+            ids,
+            version_base: secrets.starts << 32,
+        });
+        let authority = certificates::authority_path(&config.data.directory);
+        let started = Started {
+            admin_password: secrets.admin_password,
+            rules_directory,
+            authority: tls.authority_pem.is_some().then_some(authority),
+            pages: pointsman_web::built(),
+            broken_rules: pipeline.broken_rules().into_iter().map(|broken| broken.error).collect(),
             ..Started::default()
-        }
+        };
+        Ok(Prepared { store, pipeline, hub, telemetry, tls, started })
+    }
+}
+
+impl Bound {
+    fn note(&self, started: &mut Started) {
+        let of = |listeners: &[TcpListener]| listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
+        started.mqtt = of(&self.mqtt);
+        started.mqtts = of(&self.mqtts);
+        started.http = of(&self.http);
+        started.https = of(&self.https);
     }
 
     fn serve(self, hub: &Arc<Hub>, acceptor: &TlsAcceptor, api: &Api, tasks: &TaskTracker) {
@@ -228,7 +250,8 @@ impl Bound {
 impl Started {
     /// Every listener with its URL.
     pub fn listeners(&self) -> Vec<Listener> {
-        let kinds = [("mqtt", &self.mqtt), ("mqtts", &self.mqtts), ("http", &self.http), ("https", &self.https)];
+        let kinds =
+            [("mqtt", &self.mqtt), ("mqtts", &self.mqtts), ("http", &self.http), ("https", &self.https)];
         let mut listeners = Vec::new();
         for (kind, addresses) in kinds {
             listeners.extend(addresses.iter().map(|address| Listener { kind, url: url(kind, *address) }));

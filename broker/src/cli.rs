@@ -161,7 +161,10 @@ fn greeting(started: &Started, config: &Config) -> String {
     }
     let exposed = started.mqtt.iter().chain(&started.mqtts).chain(&started.http).chain(&started.https);
     if config.auth.guests && exposed.into_iter().any(|address| !address.ip().is_loopback()) {
-        let _ = writeln!(text, "\n  Beware: clients without a password can connect from other machines (auth.guests).");
+        let _ = writeln!(
+            text,
+            "\n  Beware: clients without a password can connect from other machines (auth.guests)."
+        );
     }
     let _ = writeln!(text, "\n  Ctrl-C stops it.\n");
     text

@@ -43,8 +43,9 @@ pub struct Listen {
 
 impl Default for Listen {
     fn default() -> Self {
-        let loopback =
-            |port| vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
+        let loopback = |port| {
+            vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))]
+        };
         Listen { mqtt: loopback(1883), mqtts: loopback(8883), http: loopback(8080), https: loopback(8443) }
     }
 }

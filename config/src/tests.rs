@@ -15,7 +15,9 @@ fn the_default_file_says_the_defaults() {
 #[test]
 fn every_key_of_the_default_file_is_a_default_and_every_section_is_there() {
     // Each line that sets a key: taken out, the rest still means the same, so the file repeats nothing by accident.
-    for (number, _) in DEFAULT_TOML.lines().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#')) {
+    for (number, _) in
+        DEFAULT_TOML.lines().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#'))
+    {
         let without: String = DEFAULT_TOML
             .lines()
             .enumerate()
@@ -46,7 +48,8 @@ fn an_error_names_file_place_and_key() {
 
 #[test]
 fn relative_paths_follow_the_file() {
-    let config = parse("[data]\ndirectory = \"d\"\n[tls]\ncertificate = \"/c.pem\"\nkey = \"k.pem\"\n").unwrap();
+    let config =
+        parse("[data]\ndirectory = \"d\"\n[tls]\ncertificate = \"/c.pem\"\nkey = \"k.pem\"\n").unwrap();
     let config = config.relative_to(Path::new("/etc/pointsman"));
     assert_eq!(config.data.directory, Path::new("/etc/pointsman/d"));
     assert_eq!(config.tls.certificate.as_deref(), Some(Path::new("/c.pem")));

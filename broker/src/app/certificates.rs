@@ -32,5 +32,9 @@ pub fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    if name.is_empty() || name.len() > 253 || !name.chars().all(plain) { String::new() } else { name.to_owned() }
+    if name.is_empty() || name.len() > 253 || !name.chars().all(plain) {
+        String::new()
+    } else {
+        name.to_owned()
+    }
 }

@@ -54,17 +54,14 @@ pub(super) fn load_or_make(store: &Arc<Store>) -> Result<Secrets, SecretsError> 
     let starts = store.get(SERVER, STARTS, "")?;
     let starts = starts.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(0_u64);
     put(SERVER, STARTS, (starts + 1).to_string());
-    let (admin, admin_password) = match store.get(USERS, ADMIN, "")? {
-        Some(row) => {
-            let text = std::str::from_utf8(&row.value).map_err(|_| SecretsError::Damaged)?;
-            (PasswordHash::parse(text).map_err(|_| SecretsError::Damaged)?, None)
-        }
-        None => {
-            let password = random_password(random::array());
-            let hash = PasswordHash::of(&password, random::array());
-            put(USERS, ADMIN, hash.as_str().to_owned());
-            (hash, Some(password))
-        }
+    let (admin, admin_password) = if let Some(row) = store.get(USERS, ADMIN, "")? {
+        let text = std::str::from_utf8(&row.value).map_err(|_| SecretsError::Damaged)?;
+        (PasswordHash::parse(text).map_err(|_| SecretsError::Damaged)?, None)
+    } else {
+        let password = random_password(random::array());
+        let hash = PasswordHash::of(&password, random::array());
+        put(USERS, ADMIN, hash.as_str().to_owned());
+        (hash, Some(password))
     };
     store.append(Record { writes, ..Record::default() })?.wait()?;
     Ok(Secrets { admin, admin_password, starts })

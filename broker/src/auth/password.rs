@@ -26,7 +26,9 @@ impl PasswordHash {
     /// Hashes a password with 19 MiB, two passes and one lane (OWASP's figures for argon2id).
     pub fn of(password: &str, salt: [u8; 16]) -> PasswordHash {
         let salt = SaltString::encode_b64(&salt).expect("sixteen bytes are a salt");
-        let hash = argon2().hash_password(password.as_bytes(), &salt).expect("the parameters are constant and valid");
+        let hash = argon2()
+            .hash_password(password.as_bytes(), &salt)
+            .expect("the parameters are constant and valid");
         PasswordHash(hash.to_string())
     }
 

@@ -218,8 +218,7 @@ fn matches(pattern: &str, text: &str) -> bool {
                 retry = Some((pattern.clone(), before_text.clone()));
                 text = before_text;
             }
-            (Some('?'), Some(_)) => {}
-            (Some(STAR), Some('*')) | (Some(QUESTION), Some('?')) => {}
+            (Some('?'), Some(_)) | (Some(STAR), Some('*')) | (Some(QUESTION), Some('?')) => {}
             (Some(wanted), Some(found)) if wanted == found && wanted != STAR && wanted != QUESTION => {}
             _ => {
                 let Some((after_star, mut from)) = retry.take() else { return false };
@@ -277,7 +276,8 @@ mod tests {
         .unwrap();
         assert!(!policy.bind("c1", None).allows(Action::Publish, "home//x"));
         assert!(policy.bind("c1", Some("ann")).allows(Action::Publish, "home/ann/x"));
-        let unknown = r#"{ "Statement": [ { "Effect": "Allow", "Action": "publish", "Resource": "${name}" } ] }"#;
+        let unknown =
+            r#"{ "Statement": [ { "Effect": "Allow", "Action": "publish", "Resource": "${name}" } ] }"#;
         assert!(matches!(Policy::parse(unknown), Err(PolicyError::Variable { statement: 1, .. })));
     }
 

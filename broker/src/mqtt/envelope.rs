@@ -455,11 +455,8 @@ mod tests {
     fn sample() -> Envelope {
         let mut builder = EnvelopeBuilder::default();
         let plain = Marks { qos: QoS::AtMostOnce, retain: false, interest: Interest::default() };
-        let durable = Marks {
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            interest: Interest { durable: true, rules: true },
-        };
+        let durable =
+            Marks { qos: QoS::AtLeastOnce, retain: true, interest: Interest { durable: true, rules: true } };
         builder.push("a/b", b"one", b"", plain);
         builder.push("日本/語", b"two", b"\x01\x01", durable);
         builder.push("c", &[7; 300], b"", plain);
@@ -484,7 +481,10 @@ mod tests {
         assert_eq!(envelope.id(2), EventId::from_u128(43));
         assert!(envelope.interest().durable && envelope.interest().rules);
         let two = envelope.message(1);
-        assert_eq!((two.topic(), two.payload(), two.properties()), ("日本/語", &b"two"[..], &b"\x01\x01"[..]));
+        assert_eq!(
+            (two.topic(), two.payload(), two.properties()),
+            ("日本/語", &b"two"[..], &b"\x01\x01"[..])
+        );
         assert!(two.marks().retain && two.marks().interest.durable);
         assert_eq!(envelope.message(2).payload(), &[7; 300]);
         assert!(!envelope.message(0).marks().retain);

@@ -5,10 +5,10 @@ use pointsman_rules::{Effect, EventId, LogLevel, RunError};
 use serde_json::json;
 use tracing::{debug, error, info, warn};
 
+use super::Pipeline;
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::worker::Job;
-use super::Pipeline;
 use crate::mqtt::{EnvelopeBuilder, Marks, QoS};
 use crate::store::{Done, Record, Write};
 
@@ -43,14 +43,18 @@ impl Pipeline {
         let mut commit = Commit { done: done_of(job), ..Commit::default() };
         for effect in effects {
             match effect {
-                Effect::Put { table, .. } | Effect::Delete { table, .. } if table.starts_with(SYSTEM_PREFIX) => {
+                Effect::Put { table, .. } | Effect::Delete { table, .. }
+                    if table.starts_with(SYSTEM_PREFIX) =>
+                {
                     return Err(format!("table {table:?} is the server's own: begin with a letter"));
                 }
                 Effect::Put { table, hash, sort, value, expires_at_ms } => {
                     let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
                     commit.writes.push(Write::Put { table, hash, sort, value, expires_at_ms });
                 }
-                Effect::Delete { table, hash, sort } => commit.writes.push(Write::Delete { table, hash, sort }),
+                Effect::Delete { table, hash, sort } => {
+                    commit.writes.push(Write::Delete { table, hash, sort });
+                }
                 Effect::Publish { topic, payload, qos, retain } => {
                     if job.hops >= HOPS_MAX {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");

@@ -132,17 +132,19 @@ pub(crate) struct Stamp {
 }
 
 /// Reads and compiles one file.
-pub fn load_rule(engine: &Engine, path: &Path) -> Result<Rule, LoadError> {
+pub(crate) fn load_rule(engine: &Engine, path: &Path) -> Result<Rule, LoadError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name =
-        RuleName::parse(&stem).map_err(|source| LoadError::Name { path: path.to_owned(), source })?;
-    let source = fs::read_to_string(path)
-        .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let name = RuleName::parse(&stem).map_err(|source| LoadError::Name { path: path.to_owned(), source })?;
+    let source =
+        fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
     Ok(engine.compile(&name, &path.display().to_string(), &source)?)
 }
 
+/// A rule file, and what became of it.
+pub type Checked = (PathBuf, Result<Rule, LoadError>);
+
 /// Compiles every rule of a folder: what `pointsman rules check` does.
-pub fn check_rules(engine: &Engine, folder: &Path) -> Result<Vec<(PathBuf, Result<Rule, LoadError>)>, LoadError> {
+pub fn check_rules(engine: &Engine, folder: &Path) -> Result<Vec<Checked>, LoadError> {
     let files = rule_files(folder)?;
     Ok(files.into_keys().map(|path| (path.clone(), load_rule(engine, &path))).collect())
 }

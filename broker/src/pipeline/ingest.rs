@@ -53,5 +53,8 @@ impl Pipeline {
 
 fn refusal(error: &dyn std::error::Error) -> LogRefused {
     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    LogRefused { reason: Reason::QuotaExceeded, detail: format!("the message cannot be kept: {error}{source}") }
+    LogRefused {
+        reason: Reason::QuotaExceeded,
+        detail: format!("the message cannot be kept: {error}{source}"),
+    }
 }

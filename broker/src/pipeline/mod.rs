@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use pointsman_rules::{Engine, Limits};
 use serde::Serialize;
 
-pub use active::{LoadError, check_rules};
+pub use active::{Checked, LoadError, check_rules};
 pub use ingest::Intake;
 
 use active::{ActiveRule, ActiveRules};

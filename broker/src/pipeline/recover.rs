@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tracing::{info, warn};
 
+use super::Pipeline;
 use super::active::ActiveRule;
 use super::progress::{Input, TriggerKey};
 use super::route::{is_durable, message_event};
 use super::worker::Job;
-use super::Pipeline;
 use crate::mqtt::Envelope;
 use crate::store::{ReadError, Record, Seq, Write};
 
@@ -125,7 +125,13 @@ impl Pipeline {
     fn queue_again(&self, rule: &Arc<ActiveRule>, trigger: usize, envelope: &Envelope, input: Input) {
         self.progress.add(input.0, 1);
         let event = message_event(envelope, input.1 as usize);
-        self.submit(Job { rule: Arc::clone(rule), trigger, event, input: Some(input), hops: envelope.hops() });
+        self.submit(Job {
+            rule: Arc::clone(rule),
+            trigger,
+            event,
+            input: Some(input),
+            hops: envelope.hops(),
+        });
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pointsman_rules::{Event, Lifecycle, Message, On};
 use tracing::warn;
 
+use super::Pipeline;
 use super::active::ActiveRules;
 use super::worker::Job;
-use super::Pipeline;
 use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
 
 /// Rules that a message may go through one after the other; what they publish beyond is dropped, as it loops.

@@ -35,7 +35,9 @@ impl StoreSnapshot {
 
 fn refuse_system(table: &str) -> Result<(), SnapshotError> {
     if table.starts_with(SYSTEM_PREFIX) {
-        return Err(SnapshotError(format!("table {table:?} is the server's own: names of rules' tables do not begin with _")));
+        return Err(SnapshotError(format!(
+            "table {table:?} is the server's own: names of rules' tables do not begin with _"
+        )));
     }
     Ok(())
 }

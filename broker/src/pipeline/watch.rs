@@ -51,14 +51,17 @@ impl Pipeline {
         for path in stamps.keys() {
             let old = before.rules.iter().find(|active| Path::new(&active.rule.file) == path);
             match load_rule(&self.engine, path) {
-                Ok(rule) if old.is_some_and(|old| old.rule.source() == rule.source()) => rules.extend(old.cloned()),
+                Ok(rule) if old.is_some_and(|old| old.rule.source() == rule.source()) => {
+                    rules.extend(old.cloned());
+                }
                 Ok(rule) => {
                     let active = Arc::new(ActiveRule::new(Arc::new(rule)));
                     fresh.push(Arc::clone(&active));
                     rules.push(active);
                 }
                 Err(error) => {
-                    let kept = if old.is_some() { "the version before stays active" } else { "it is not active" };
+                    let kept =
+                        if old.is_some() { "the version before stays active" } else { "it is not active" };
                     error!("rules: {}: {kept}\n{error}", path.display());
                     broken.push(BrokenRule { file: path.display().to_string(), error: error.to_string() });
                     rules.extend(old.cloned());
@@ -80,7 +83,9 @@ impl Pipeline {
             info!(rule = %rule.rule.name, "rule removed");
         }
         // What was put aside goes first; then what is put aside until the swap.
-        fresh.iter().for_each(|active| self.resume(active));
+        for active in &fresh {
+            self.resume(active);
+        }
         self.active.store(Arc::new(ActiveRules::new(rules)));
         self.bump_generation();
         for active in &fresh {

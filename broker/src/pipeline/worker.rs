@@ -9,8 +9,8 @@ use pointsman_rules::{Event, RunError, RunErrorKind, Snapshot};
 use rustc_hash::FxBuildHasher;
 use tracing::{error, warn};
 
-use super::active::ActiveRule;
 use super::act::Commit;
+use super::active::ActiveRule;
 use super::progress::Input;
 use super::snapshot::StoreSnapshot;
 use super::{Pipeline, spawn};
@@ -201,7 +201,7 @@ impl Pipeline {
         if !commit.publishes.interest().durable {
             let publishes = std::mem::take(&mut commit.publishes);
             let record = commit.into_record(bytes::Bytes::new(), reads);
-            batch.last = Some(self.store_append(record)?);
+            batch.last = Some(self.store_append(&record)?);
             self.take_publishes(Commit { publishes, ..Commit::default() }, job, batch, together);
             return Ok(());
         }
@@ -210,7 +210,8 @@ impl Pipeline {
         let mut publishes = std::mem::take(&mut commit.publishes);
         let mut envelope = self.sealed(&mut publishes, job.hops + 1);
         let record = commit.into_record(envelope.bytes().clone(), reads);
-        let appended = self.progress.enter(|| self.store_append(record).map(|appended| (appended.seq, appended)))?;
+        let appended =
+            self.progress.enter(|| self.store_append(&record).map(|appended| (appended.seq, appended)))?;
         envelope.set_log_seq(appended.seq);
         batch.last = Some(appended);
         batch.envelopes.push(envelope);
@@ -218,7 +219,7 @@ impl Pipeline {
     }
 
     /// Appends, waiting while the store is full: there is nobody to refuse.
-    fn store_append(&self, record: crate::store::Record) -> Result<Appended, AppendError> {
+    fn store_append(&self, record: &crate::store::Record) -> Result<Appended, AppendError> {
         loop {
             match self.store.append(record.clone()) {
                 Err(AppendError::Full { .. }) => std::thread::sleep(std::time::Duration::from_millis(1)),
@@ -228,13 +229,7 @@ impl Pipeline {
     }
 
     /// Adds what a run publishes to the batch's common envelope.
-    fn take_publishes(
-        &self,
-        commit: Commit,
-        job: &Job,
-        batch: &mut Batch,
-        together: &mut EnvelopeBuilder,
-    ) {
+    fn take_publishes(&self, commit: Commit, job: &Job, batch: &mut Batch, together: &mut EnvelopeBuilder) {
         let mut publishes = commit.publishes;
         if publishes.is_empty() {
             return;

@@ -19,7 +19,8 @@ pub(super) async fn get(State(api): State<Api>) -> Response {
         None => Problem {
             status: StatusCode::NOT_FOUND,
             title: "No local authority",
-            detail: "this server has a certificate of its operator's own; there is nothing to trust by hand".to_owned(),
+            detail: "this server has a certificate of its operator's own; there is nothing to trust by hand"
+                .to_owned(),
         }
         .into_response(),
     }

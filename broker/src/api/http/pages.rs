@@ -34,10 +34,10 @@ fn serve(asset: &Asset, request: &HeaderMap) -> Response {
         (_, Some(bytes)) if accepts(request, "gzip") => (bytes, Some("gzip")),
         _ => (asset.bytes, None),
     };
-    let mut response =
-        if known { StatusCode::NOT_MODIFIED.into_response() } else { bytes.into_response() };
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { bytes.into_response() };
     let caching = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut set = |name, value: &'static str| response.headers_mut().insert(name, HeaderValue::from_static(value));
+    let mut set =
+        |name, value: &'static str| response.headers_mut().insert(name, HeaderValue::from_static(value));
     set(header::CONTENT_TYPE, asset.content_type);
     set(header::ETAG, asset.etag);
     set(header::CACHE_CONTROL, caching);
@@ -52,7 +52,8 @@ fn serve(asset: &Asset, request: &HeaderMap) -> Response {
 }
 
 fn accepts(request: &HeaderMap, encoding: &str) -> bool {
-    let offered = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let offered =
+        request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     offered.split(',').any(|token| {
         let mut parts = token.split(';');
         let named = parts.next().is_some_and(|name| name.trim() == encoding);

@@ -196,26 +196,27 @@ fn unexpected(packet_type: u8) -> ProtocolError {
 
 fn decode_v3(packet: &[u8]) -> Result<v3::Packet, ProtocolError> {
     let decoded = v3::Codec::new(0).decode(&mut BytesMut::from(packet));
-    decoded.map_err(refused)?.map(|(packet, _)| packet).ok_or_else(cut_off)
+    decoded.map_err(|error| refused(&error))?.map(|(packet, _)| packet).ok_or_else(cut_off)
 }
 
 fn decode_v5(packet: &[u8]) -> Result<v5::Packet, ProtocolError> {
     let decoded = v5::Codec::new(0, 0).decode(&mut BytesMut::from(packet));
-    decoded.map_err(refused)?.map(|(packet, _)| packet).ok_or_else(cut_off)
+    decoded.map_err(|error| refused(&error))?.map(|(packet, _)| packet).ok_or_else(cut_off)
 }
 
 fn cut_off() -> ProtocolError {
     ProtocolError::malformed("a packet ends before its length says")
 }
 
-fn refused(error: DecodeError) -> ProtocolError {
+fn refused(error: &DecodeError) -> ProtocolError {
     let reason = match error.to_reason_code() {
         v5::DisconnectReasonCode::ProtocolError => Reason::ProtocolError,
         v5::DisconnectReasonCode::TopicFilterInvalid => Reason::TopicFilterInvalid,
         v5::DisconnectReasonCode::TopicNameInvalid => Reason::TopicNameInvalid,
         _ => Reason::MalformedPacket,
     };
-    let reason = if matches!(error, DecodeError::InvalidClientId) { Reason::ClientIdNotValid } else { reason };
+    let reason =
+        if matches!(error, DecodeError::InvalidClientId) { Reason::ClientIdNotValid } else { reason };
     ProtocolError::new(reason, error.to_string().to_lowercase())
 }
 
@@ -416,7 +417,8 @@ mod tests {
     #[test]
     fn subscribe_needs_its_flags_and_a_filter() {
         let good = packet(0x82, b"\x00\x07\x00\x03a/#\x01");
-        let Control::Subscribe { packet_id, filters, .. } = decode_control(&good, Version::V311).unwrap() else {
+        let Control::Subscribe { packet_id, filters, .. } = decode_control(&good, Version::V311).unwrap()
+        else {
             panic!("a SUBSCRIBE")
         };
         assert_eq!((packet_id, filters[0].filter.as_ref(), filters[0].qos), (7, "a/#", QoS::AtLeastOnce));

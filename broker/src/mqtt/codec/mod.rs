@@ -7,8 +7,8 @@ mod reason;
 
 use bytes::{BufMut, BytesMut};
 
-pub use control::{Connect, Control, Subscription, Will, decode_connect, decode_control, encode_connack};
 pub use control::{ConnackOptions, encode_disconnect};
+pub use control::{Connect, Control, Subscription, Will, decode_connect, decode_control, encode_connack};
 pub(crate) use publish::without_alias;
 pub use publish::{OutboundPublish, PublishView, encode_publish, parse_publish};
 pub use reason::Reason;

@@ -141,13 +141,12 @@ fn value_len(id: u8, after: &[u8]) -> Result<usize, ProtocolError> {
 }
 
 fn check_value(id: u8, value: &[u8]) -> Result<(), ProtocolError> {
-    let text = |bytes: &[u8]| {
-        std::str::from_utf8(bytes)
-            .ok()
-            .filter(|text| !text.contains('\0'))
-            .map(|_| ())
-            .ok_or_else(|| ProtocolError::malformed(format!("property {id:#04x} is not valid UTF-8 text")))
-    };
+    let text =
+        |bytes: &[u8]| {
+            std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(|_| ()).ok_or_else(|| {
+                ProtocolError::malformed(format!("property {id:#04x} is not valid UTF-8 text"))
+            })
+        };
     match id {
         PAYLOAD_FORMAT if value[0] > 1 => {
             Err(ProtocolError::new(Reason::ProtocolError, "the payload format indicator is neither 0 nor 1"))
@@ -212,9 +211,9 @@ pub struct OutboundPublish<'a> {
 pub fn encode_publish(out: &mut BytesMut, version: Version, publish: &OutboundPublish<'_>) {
     let (topic, payload) = publish.body.split_at(publish.topic_len);
     let id_len = if publish.qos > QoS::AtMostOnce { 2 } else { 0 };
-    let ids_len: usize =
+    let subscriptions_len: usize =
         publish.subscription_ids.iter().map(|id| 1 + remaining_length_len(*id as usize)).sum();
-    let properties_len = publish.properties.len() + ids_len;
+    let properties_len = publish.properties.len() + subscriptions_len;
     let head = if version == Version::V5 { remaining_length_len(properties_len) + properties_len } else { 0 };
     let remaining = publish.body.len() + id_len + head;
     out.reserve(remaining + 5);

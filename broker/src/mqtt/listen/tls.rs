@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
@@ -72,7 +72,11 @@ pub struct Tls {
 ///
 /// The local server certificate names `localhost`, `127.0.0.1`, `::1` and `host_name`. It is made anew with the same
 /// authority when the host has another name than before, so that trust given once lasts.
-pub fn load_or_make(own: Option<&CertificateFiles>, directory: &Path, host_name: &str) -> Result<Tls, TlsError> {
+pub fn load_or_make(
+    own: Option<&CertificateFiles>,
+    directory: &Path,
+    host_name: &str,
+) -> Result<Tls, TlsError> {
     if let Some(files) = own {
         return Ok(Tls { acceptor: acceptor(&files.certificate, &files.key)?, authority_pem: None });
     }
@@ -84,7 +88,8 @@ pub fn load_or_make(own: Option<&CertificateFiles>, directory: &Path, host_name:
     let certificate = directory.join("server.crt");
     let key = directory.join("server.key");
     let names = directory.join("server.names");
-    if !certificate.exists() || !key.exists() || fs::read_to_string(&names).ok().as_deref() != Some(host_name) {
+    if !certificate.exists() || !key.exists() || fs::read_to_string(&names).ok().as_deref() != Some(host_name)
+    {
         make_server(&authority_key, &certificate, &key, host_name)?;
         write_file(&names, host_name, 0o644)?;
     }

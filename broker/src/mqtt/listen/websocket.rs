@@ -38,9 +38,11 @@ pub enum HandshakeError {
 /// Extensions are not taken up: `permessage-deflate` is declined by not being named in the answer.
 pub fn check_handshake(headers: &HeaderMap) -> Result<&'static str, HandshakeError> {
     let has = |name, wanted: &str| {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted))
-        })
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
     };
     if !has(CONNECTION, "upgrade") || !has(UPGRADE, "websocket") {
         return Err(HandshakeError::NotWebSocket);
@@ -79,7 +81,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
             .max_write_buffer_size(2 * message_bytes_max.max(1024 * 1024))
             .max_frame_size(Some(message_bytes_max))
             .max_message_size(Some(message_bytes_max));
-        let socket = WebSocketStream::from_partially_read(transport, read.into(), Role::Server, Some(config)).await;
+        let socket =
+            WebSocketStream::from_partially_read(transport, read.into(), Role::Server, Some(config)).await;
         WebSocketTransport { socket, rest: Bytes::new(), closed: false }
     }
 
@@ -89,13 +92,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Ok(Message::Binary(bytes)))) => Poll::Ready(Ok(Some(bytes))),
                 // [MQTT-6.0.0-1]
-                Poll::Ready(Some(Ok(Message::Text(_)))) => {
-                    Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a text frame; MQTT is binary")))
-                }
+                Poll::Ready(Some(Ok(Message::Text(_)))) => Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a text frame; MQTT is binary",
+                ))),
                 // Pings are answered by the library when it is polled next.
                 Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => continue,
-                Poll::Ready(Some(Ok(Message::Close(_))) | None) => Poll::Ready(Ok(None)),
-                Poll::Ready(Some(Err(Error::ConnectionClosed | Error::AlreadyClosed))) => Poll::Ready(Ok(None)),
+                Poll::Ready(
+                    None | Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed)),
+                ) => Poll::Ready(Ok(None)),
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(into_io(error))),
             };
         }
@@ -127,12 +132,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketTransport<T> {
             // Several messages at once, as far as they are there: the session handles them together.
             match self.poll_message(cx) {
                 Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
-                Poll::Ready(Ok(None)) => {
-                    self.closed = true;
-                    return Poll::Ready(Ok(()));
-                }
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
-                Poll::Ready(Err(_)) => {
+                // What was read before the end is handled first.
+                Poll::Ready(Ok(None) | Err(_)) => {
                     self.closed = true;
                     return Poll::Ready(Ok(()));
                 }

@@ -10,6 +10,7 @@ use crate::auth::Identity;
 
 /// A connected client: who it is, and where to leave what it is to get.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "MQTT calls it the client id")]
 pub(crate) struct Client {
     /// This connection; another connection of the same client has another.
     pub(crate) connection: u64,

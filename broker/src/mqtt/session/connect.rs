@@ -9,15 +9,15 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
-    Connect, ConnackOptions, ProtocolError, QoS, Reason, Version, Will, decode_connect, encode_connack,
+    ConnackOptions, Connect, ProtocolError, QoS, Reason, Version, Will, decode_connect, encode_connack,
     encode_disconnect, frame_head,
 };
 use super::super::envelope::{EnvelopeBuilder, Marks, Origin};
+use super::Hub;
 use super::client::{Client, ClientParts};
 use super::connection::{Connection, End};
 use super::lifecycle::reason;
 use super::outbox::{Kick, Outbox};
-use super::Hub;
 use crate::auth::{Action, Credentials, Identity, Refusal};
 use pointsman_rules::topic::validate_topic;
 
@@ -41,7 +41,8 @@ where
         return;
     };
     let mut inbound = BytesMut::new();
-    let greeted = tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;
+    let greeted =
+        tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;
     let Ok(Some(Greeted { connect, identity, assigned })) = greeted else {
         let _ = tokio::time::timeout(LINGER, transport.shutdown()).await;
         return;
@@ -51,7 +52,11 @@ where
     async {
         hub.announce_connected(&client);
         let end = match welcome(&mut transport, &client, &connect, assigned, &hub).await {
-            Ok(()) => Connection::new(transport, Arc::clone(&hub), Arc::clone(&client), &connect, inbound).run().await,
+            Ok(()) => {
+                Connection::new(transport, Arc::clone(&hub), Arc::clone(&client), &connect, inbound)
+                    .run()
+                    .await
+            }
             Err(error) => End::Lost(error.to_string()),
         };
         debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
@@ -178,10 +183,7 @@ where
     let mut out = BytesMut::new();
     match error.reason {
         // In the form every version reads: the return code 1 of 3.1.1. [MQTT-3.1.2-2]
-        Reason::UnsupportedProtocolVersion => {
-            encode_connack(&mut out, Version::V311, error.reason, &ConnackOptions::default());
-        }
-        Reason::ClientIdNotValid => {
+        Reason::UnsupportedProtocolVersion | Reason::ClientIdNotValid => {
             encode_connack(&mut out, Version::V311, error.reason, &ConnackOptions::default());
         }
         reason if inbound.first() == Some(&0x10) => {

@@ -177,11 +177,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.encode_deliveries(CHUNK_BYTES);
-            let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::Lost(error.to_string()))?;
-            if woken.filled {
-                if let Some(kick) = self.client.outbox.take(&mut self.deliveries) {
-                    return Err(End::Kicked(kick));
-                }
+            let woken =
+                poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::Lost(error.to_string()))?;
+            if woken.filled
+                && let Some(kick) = self.client.outbox.take(&mut self.deliveries)
+            {
+                return Err(End::Kicked(kick));
             }
             match woken.read {
                 Some(0) => return Err(End::Lost("the client closed the connection".to_owned())),

@@ -50,11 +50,12 @@ impl Dispatcher {
             crowded |= fan_out(envelope, first..end, qos, &route);
             first = end;
         }
-        if crowded && envelope.publisher() != SERVER {
-            if let Some(publisher) = self.hub.registry.connection(envelope.publisher()) {
-                self.hub.telemetry.throttles_total.add(1);
-                publisher.hold_until(self.hub.clock.now_ms() + HOLD_MS);
-            }
+        if crowded
+            && envelope.publisher() != SERVER
+            && let Some(publisher) = self.hub.registry.connection(envelope.publisher())
+        {
+            self.hub.telemetry.throttles_total.add(1);
+            publisher.hold_until(self.hub.clock.now_ms() + HOLD_MS);
         }
     }
 }

@@ -92,7 +92,8 @@ impl Hub {
 
     pub(crate) fn announce_subscriptions(&self, client: &Client, kind: &'static str, topics: Vec<String>) {
         let event = LifecycleEvent { topics: Some(topics), ..self.event_of(client, kind) };
-        let topic = if kind == "subscribed" { "subscriptions/subscribed" } else { "subscriptions/unsubscribed" };
+        let topic =
+            if kind == "subscribed" { "subscriptions/subscribed" } else { "subscriptions/unsubscribed" };
         self.announce(topic, client.identity.user.as_deref(), &event);
     }
 

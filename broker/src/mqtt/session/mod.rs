@@ -135,7 +135,7 @@ impl Hub {
             limits: parts.limits,
             clock: parts.clock,
             ids: parts.ids,
-            subscriptions: Arc::new(Subscriptions::new()),
+            subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
             registry: Registry::new(parts.version_base),
             places: Arc::new(Semaphore::new(places)),
             next_connection: AtomicU64::new(1),

@@ -12,7 +12,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         while self.outbound.len() < enough {
             let Some(mut delivery) = self.deliveries.pop_front() else { return };
             let before = delivery.bytes();
-            let verbatim = self.version != Version::V5 && !delivery.acknowledged && !delivery.retain_as_published;
+            let verbatim =
+                self.version != Version::V5 && !delivery.acknowledged && !delivery.retain_as_published;
             if verbatim {
                 let frames = delivery.envelope.frames(delivery.first as usize, delivery.count as usize);
                 self.outbound.extend_from_slice(frames);

@@ -34,8 +34,12 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn new() -> Subscriptions {
-        Subscriptions { trie: RwLock::new(TopicTrie::new()), generation: AtomicU64::new(0) }
+    /// `hash_seed` is secret: clients choose the levels of filters.
+    pub(crate) fn new(hash_seed: u64) -> Subscriptions {
+        Subscriptions {
+            trie: RwLock::new(TopicTrie::with_hash_seed(hash_seed)),
+            generation: AtomicU64::new(0),
+        }
     }
 
     /// Adds a subscription, or replaces the one this connection has on that filter. [MQTT-3.8.4-3]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
+use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::{Notification, Router, RouterConfig};
 use tokio::sync::Notify;
 use tracing::{error, warn};
@@ -25,7 +25,7 @@ use super::{Deliver, Spine, SpineStats};
 const STREAM: &str = "s";
 /// A reader looks whether the router still lives at least this often.
 const LIVENESS: Duration = Duration::from_millis(500);
-/// How long a new router may take to accept its links.
+/// Segments of the router's log.
 const SEGMENTS: usize = 10;
 
 /// Bounds of the spine.
@@ -163,7 +163,8 @@ impl Spine for RouterSpine {
         let reader = state.cursors.len();
         state.cursors.push(next);
         let source = Source::open(name, &state);
-        let reader = Reader { name, index: reader, next, source, deliver, shared: Arc::downgrade(&self.shared) };
+        let reader =
+            Reader { name, index: reader, next, source, deliver, shared: Arc::downgrade(&self.shared) };
         thread::Builder::new()
             .name(format!("spine-{name}"))
             .spawn(move || reader.run())
@@ -279,7 +280,11 @@ impl Reader {
                     }
                 }
                 Ok(_) => {}
-                Err(rumqttd::local::LinkError::RecvTimeout(_)) => return self.is_current() || !batch.is_empty(),
+                // Nothing came for a while, or nothing more is there.
+                Err(LinkError::RecvTimeout(flume::RecvTimeoutError::Timeout)) => {
+                    return self.is_current() || !batch.is_empty();
+                }
+                // The router's end of the link is gone. What came before is delivered first.
                 Err(_) => return !batch.is_empty(),
             }
             // What has come already is taken without waiting for more.
@@ -305,7 +310,8 @@ impl Reader {
         self.source = Source::open(self.name, &state);
         // The new router starts where the window ends; what was lost with the old one is in the window.
         let start = state.window_start;
-        let missed = state.window.iter().skip(usize::try_from(self.next.saturating_sub(start)).unwrap_or(usize::MAX));
+        let missed =
+            state.window.iter().skip(usize::try_from(self.next.saturating_sub(start)).unwrap_or(usize::MAX));
         batch.extend(missed.cloned());
         let end = start + state.window.len() as u64;
         // What was published while this reader attached comes through the router as well.
@@ -334,7 +340,11 @@ fn accept(
         let count = usize::try_from(number - *next).unwrap_or(usize::MAX);
         batch.extend(state.window.iter().skip(from).take(count).cloned());
         shared.refilled.fetch_add(number - *next, Ordering::Relaxed);
-        warn!(reader = name, entries = number - *next, "the router had dropped entries; taken from the window");
+        warn!(
+            reader = name,
+            entries = number - *next,
+            "the router had dropped entries; taken from the window"
+        );
     }
     *next = number + 1;
     match Envelope::from_bytes(payload) {

@@ -152,6 +152,8 @@ impl App {
             warn!("some clients did not end in time");
         }
         let _ = tokio::time::timeout(PATIENCE, self.tasks.wait()).await;
+        // The rules are to hear that the clients have gone.
+        let _ = tokio::time::timeout(PATIENCE, self.hub.delivered()).await;
         let (pipeline, store) = (self.pipeline, self.store);
         let closed = tokio::task::spawn_blocking(move || {
             pipeline.stop();

@@ -255,6 +255,11 @@ impl Envelope {
         &self.bytes
     }
 
+    /// Whether both are the same bytes in memory.
+    pub fn is_same(&self, other: &Envelope) -> bool {
+        std::ptr::eq(self.bytes.as_ref(), other.bytes.as_ref())
+    }
+
     /// Notes where in the log this envelope is. Copies it only if somebody else holds it already.
     pub fn set_log_seq(&mut self, seq: u64) {
         let at = self.bytes.len() - FOOTER_BYTES;

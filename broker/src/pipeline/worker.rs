@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use pointsman_rules::{Event, RunError, RunErrorKind, Snapshot};
 use rustc_hash::FxBuildHasher;
@@ -21,6 +22,10 @@ use crate::store::{AppendError, Appended, Seq};
 const BATCH_EVENTS_MAX: usize = 256;
 /// Batches that may wait for the disk.
 const BATCHES_MAX: usize = 16;
+/// How long what rules publish waits for the spine at most.
+const SPINE_PATIENCE: Duration = Duration::from_secs(1);
+/// A thread of the pipeline that has to wait for room looks again after this.
+const BRIEF: Duration = Duration::from_millis(1);
 /// Times that a run is tried again because what it read has changed.
 const CONFLICTS_MAX: usize = 16;
 
@@ -121,12 +126,22 @@ fn send(pipeline: &Weak<Pipeline>, outbox: &Receiver<Batch>) {
             pipeline.put_aside(batch.jobs);
         } else {
             for envelope in batch.envelopes {
+                wait_for_spine(&pipeline);
                 pipeline.spine.publish(envelope);
             }
         }
         for seq in batch.finished {
             pipeline.progress.finish(seq);
         }
+    }
+}
+
+/// Slows rules down while the spine lags. Not for ever: it may be the rules themselves that it waits for.
+fn wait_for_spine(pipeline: &Pipeline) {
+    let mut waited = Duration::ZERO;
+    while pipeline.spine.is_lagging() && waited < SPINE_PATIENCE {
+        thread::sleep(BRIEF);
+        waited += BRIEF;
     }
 }
 
@@ -222,7 +237,7 @@ impl Pipeline {
     fn store_append(&self, record: &crate::store::Record) -> Result<Appended, AppendError> {
         loop {
             match self.store.append(record.clone()) {
-                Err(AppendError::Full { .. }) => std::thread::sleep(std::time::Duration::from_millis(1)),
+                Err(AppendError::Full { .. }) => thread::sleep(BRIEF),
                 other => return other,
             }
         }

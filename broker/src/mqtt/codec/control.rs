@@ -111,6 +111,12 @@ pub fn decode_connect(packet: &[u8], head_len: usize) -> Result<Connect, Protoco
     }
 }
 
+/// The version that a CONNECT names, as far as it has arrived.
+pub fn version_of_connect(packet: &[u8]) -> Option<Version> {
+    let head_len = 2 + packet.get(1..5)?.iter().take_while(|byte| **byte & 0x80 != 0).count();
+    version_of(packet.get(head_len..)?).ok()
+}
+
 fn version_of(body: &[u8]) -> Result<Version, ProtocolError> {
     let named = body.split_first_chunk::<2>().and_then(|(len, rest)| {
         let (name, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;

@@ -10,7 +10,7 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
     ConnackOptions, Connect, ProtocolError, QoS, Reason, Version, Will, decode_connect, encode_connack,
-    encode_disconnect, frame_head,
+    encode_disconnect, frame_head, version_of_connect,
 };
 use super::super::envelope::{EnvelopeBuilder, Marks, Origin};
 use super::Hub;
@@ -84,8 +84,8 @@ where
 {
     let mut connect = match read_connect(transport, inbound, hub).await {
         Ok(connect) => connect?,
-        Err(error) => {
-            refuse_unread(transport, inbound, hub, &error).await;
+        Err(unreadable) => {
+            refuse_unread(transport, hub, &unreadable).await;
             return None;
         }
     };
@@ -145,27 +145,36 @@ pub(crate) fn keep_alive_seconds(connect: &Connect, hub: &Hub) -> u16 {
     if connect.keep_alive_seconds == 0 { max } else { connect.keep_alive_seconds.min(max) }
 }
 
+/// A first packet that is no good CONNECT.
+struct Unreadable {
+    /// The version it names, if that much can be read.
+    version: Option<Version>,
+    error: ProtocolError,
+}
+
 /// Reads until CONNECT is complete; `None` if the peer goes away first.
 async fn read_connect<T>(
     transport: &mut T,
     inbound: &mut BytesMut,
     hub: &Hub,
-) -> Result<Option<Connect>, ProtocolError>
+) -> Result<Option<Connect>, Unreadable>
 where
     T: AsyncRead + Unpin,
 {
     loop {
-        if let Some(head) = frame_head(inbound, hub.limits.packet_bytes_max)? {
-            if head.first != 0x10 {
-                // [MQTT-3.1.0-1]
-                return Err(ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT"));
-            }
-            if inbound.len() >= head.len {
-                let packet = inbound.split_to(head.len);
-                return decode_connect(&packet, head.head_len).map(Some);
-            }
-        } else if inbound.first().is_some_and(|first| *first != 0x10) {
-            return Err(ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT"));
+        if inbound.first().is_some_and(|first| *first != 0x10) {
+            // [MQTT-3.1.0-1]
+            let error = ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT");
+            return Err(Unreadable { version: None, error });
+        }
+        let head = frame_head(inbound, hub.limits.packet_bytes_max);
+        let head = head.map_err(|error| Unreadable { version: version_of_connect(inbound), error })?;
+        if let Some(head) = head.filter(|head| inbound.len() >= head.len) {
+            let packet = inbound.split_to(head.len);
+            let decoded = decode_connect(&packet, head.head_len);
+            return decoded
+                .map(Some)
+                .map_err(|error| Unreadable { version: version_of_connect(&packet), error });
         }
         if !matches!(transport.read_buf(inbound).await, Ok(1..)) {
             return Ok(None);
@@ -173,22 +182,21 @@ where
     }
 }
 
-/// Answers what was not even a CONNECT, where it looked like one.
-async fn refuse_unread<T>(transport: &mut T, inbound: &[u8], hub: &Hub, error: &ProtocolError)
+/// Answers what is no good CONNECT in the form of the version it names.
+async fn refuse_unread<T>(transport: &mut T, hub: &Hub, unreadable: &Unreadable)
 where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.refusals_total.add(1);
+    let Unreadable { version, error } = unreadable;
     debug!(%error, "refused");
     let mut out = BytesMut::new();
-    match error.reason {
-        // In the form every version reads: the return code 1 of 3.1.1. [MQTT-3.1.2-2]
-        Reason::UnsupportedProtocolVersion | Reason::ClientIdNotValid => {
-            encode_connack(&mut out, Version::V311, error.reason, &ConnackOptions::default());
-        }
-        reason if inbound.first() == Some(&0x10) => {
-            let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
-            encode_connack(&mut out, Version::V5, reason, &options);
+    let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
+    match (version, error.reason) {
+        (Some(Version::V5), reason) => encode_connack(&mut out, Version::V5, reason, &options),
+        // 3.1.1 has a return code for these two; on anything else the connection is just closed. [MQTT-3.1.4-1]
+        (_, reason @ (Reason::UnsupportedProtocolVersion | Reason::ClientIdNotValid)) => {
+            encode_connack(&mut out, Version::V311, reason, &options);
         }
         _ => return,
     }

@@ -118,7 +118,7 @@ pub(crate) struct Connection<T> {
 #[derive(Debug, Default)]
 struct Woken {
     read: Option<usize>,
-    filled: bool,
+    outbox: bool,
     wrote: bool,
     ticked: bool,
 }
@@ -179,10 +179,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             self.encode_deliveries(CHUNK_BYTES);
             let woken =
                 poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::Lost(error.to_string()))?;
-            if woken.filled
-                && let Some(kick) = self.client.outbox.take(&mut self.deliveries)
-            {
-                return Err(End::Kicked(kick));
+            if woken.outbox {
+                if let Some(kick) = self.client.outbox.take_kick() {
+                    return Err(End::Kicked(kick));
+                }
+                // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this
+                // client is.
+                if self.deliveries.is_empty() {
+                    self.client.outbox.take(&mut self.deliveries);
+                }
             }
             match woken.read {
                 Some(0) => return Err(End::Lost("the client closed the connection".to_owned())),
@@ -198,8 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Makes what progress it can on all sides; ready if there was any.
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Woken>> {
         let mut woken = Woken { wrote: self.poll_write(cx)?, ..Woken::default() };
-        // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this client is.
-        woken.filled = self.deliveries.is_empty() && self.client.outbox.poll_filled(cx).is_ready();
+        woken.outbox = self.client.outbox.poll_ready(cx, self.deliveries.is_empty()).is_ready();
         if let Poll::Ready(read) = self.poll_read(cx) {
             woken.read = Some(read?);
         }
@@ -207,7 +211,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             woken.ticked = timer.as_mut().poll(cx).is_ready();
         }
         let encodable = woken.wrote && !self.deliveries.is_empty() && !self.inflight.is_full();
-        if encodable || woken.filled || woken.read.is_some() || woken.ticked {
+        if encodable || woken.outbox || woken.read.is_some() || woken.ticked {
             Poll::Ready(Ok(woken))
         } else {
             Poll::Pending

@@ -161,6 +161,13 @@ impl Hub {
         self.subscriptions.len()
     }
 
+    /// Resolves when every reader of the spine has had all that was published.
+    pub async fn delivered(&self) {
+        while self.spine.stats().lag_bytes > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Figures of the spine.
     pub fn spine_stats(&self) -> SpineStats {
         self.spine.stats()

@@ -8,6 +8,7 @@
 //! silently) and the death of the router's thread the same thing: the reader takes what it misses from it.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -256,7 +257,14 @@ impl Reader {
                 self.reattach(&shared, &mut batch);
             }
             if !batch.is_empty() {
-                (self.deliver)(&batch);
+                // A reader that panics on one batch must not stop the stream for all.
+                let delivered = catch_unwind(AssertUnwindSafe(|| (self.deliver)(&batch)));
+                if delivered.is_err() {
+                    error!(
+                        reader = self.name,
+                        "a reader of the spine panicked; it goes on with the next entries"
+                    );
+                }
                 batch.clear();
                 shared.advance(self.index, self.next);
             }

@@ -23,7 +23,7 @@ use crate::mqtt::listen::{self, Tls, TlsError};
 use crate::mqtt::{Hub, HubParts, OutboxLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
-use crate::store::{self, OpenError, RealDisk, Store, StoreOptions};
+use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
 use crate::telemetry::Telemetry;
 
 pub use certificates::host_name;
@@ -33,7 +33,7 @@ pub use secrets::SecretsError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} for {kind}: {source}{hint}")]
+    #[error("cannot listen on {address} for {kind}{hint}")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -45,7 +45,7 @@ pub enum StartError {
         hint: &'static str,
     },
     /// The policy of guests cannot be read.
-    #[error("cannot read the guest policy {path}: {source}")]
+    #[error("cannot read the guest policy {path}")]
     PolicyFile {
         /// The file.
         path: PathBuf,
@@ -53,16 +53,24 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The policy of guests is not one.
-    #[error("{path}: {source}")]
+    #[error("{path} is not a policy")]
     Policy {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: PolicyError,
     },
-    /// The rules cannot be unpacked or taken up.
-    #[error("cannot use the rules: {0}")]
-    Rules(String),
+    /// The bundled rules cannot be unpacked.
+    #[error("cannot unpack the bundled rules into {folder}")]
+    Unpack {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// What rules left undone cannot be read.
+    #[error("cannot take up what the rules left undone")]
+    Recover(#[from] ReadError),
     /// The operator's account cannot be read or made.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -180,7 +188,7 @@ impl Prepared {
         let clock = Arc::new(Clock::system());
         let store = open_store(config, &clock)?;
         let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)
-            .map_err(|error| StartError::Rules(error.to_string()))?;
+            .map_err(|source| StartError::Unpack { folder: config.data.directory.join("rules"), source })?;
         let tls = certificates::load(config)?;
         let secrets = secrets::load_or_make(&store)?;
         let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
@@ -199,8 +207,7 @@ impl Prepared {
             telemetry: Arc::clone(&telemetry),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
-        })
-        .map_err(|error| StartError::Rules(error.to_string()))?;
+        })?;
         let hub = Hub::start(HubParts {
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
@@ -293,9 +300,9 @@ fn bind(kind: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>
             Err(source) => {
                 let hint = match source.kind() {
                     std::io::ErrorKind::AddrInUse => {
-                        "; stop the program that has it, or set another address in [listen]"
+                        " (stop the program that has it, or set another address in [listen])"
                     }
-                    std::io::ErrorKind::PermissionDenied => "; ports below 1024 need the right to use them",
+                    std::io::ErrorKind::PermissionDenied => " (ports below 1024 need the right to use them)",
                     _ => "",
                 };
                 return Err(StartError::Bind { address, kind, source, hint });

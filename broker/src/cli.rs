@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::{App, Started, rule_limits};
 use crate::pipeline;
+use crate::report::chain;
 
 /// An MQTT broker with a rules engine: chat, orders, scores and presence in one program.
 #[derive(Debug, Parser)]
@@ -186,7 +187,7 @@ fn check_rules(folder: Option<PathBuf>, config: Option<&Path>) -> anyhow::Result
             Ok(rule) => println!("{}: right, version {}", path.display(), rule.version),
             Err(error) => {
                 wrong += 1;
-                eprintln!("{error}");
+                eprintln!("{}", chain(&error));
             }
         }
     }

@@ -10,5 +10,6 @@ pub mod clock;
 pub mod mqtt;
 pub mod pipeline;
 mod random;
+mod report;
 pub mod store;
 pub mod telemetry;

@@ -16,7 +16,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// It is not TOML, or has a key or a type that there is not.
-    #[error("{path}: {source}")]
+    #[error("{path} is not a configuration")]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,

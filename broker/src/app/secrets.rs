@@ -16,16 +16,16 @@ const STARTS: &str = "starts";
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// It cannot be written.
-    #[error("cannot keep the admin account: {0}")]
+    #[error("cannot keep the admin account")]
     Append(#[from] AppendError),
     /// It was not written to disk.
-    #[error("cannot keep the admin account: {0}")]
+    #[error("cannot keep the admin account")]
     Commit(#[from] CommitError),
     /// What is stored is no password hash.
     #[error("the stored admin account is damaged; restore the data directory from a backup")]
     Damaged,
     /// It cannot be read.
-    #[error("cannot read the admin account: {0}")]
+    #[error("cannot read the admin account")]
     Read(#[from] ReadError),
 }
 

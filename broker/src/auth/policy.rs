@@ -70,7 +70,7 @@ pub struct Policy {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// It is not the JSON of a policy.
-    #[error("not a policy: {0}")]
+    #[error("it is not JSON of the right shape")]
     Malformed(#[from] serde_json::Error),
     /// A statement has both or neither of its resources.
     #[error("statement {0} needs either Resource or NotResource")]

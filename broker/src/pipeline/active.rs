@@ -79,7 +79,7 @@ pub enum LoadError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// Its name is no rule name.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be a rule")]
     Name {
         /// The file.
         path: PathBuf,
@@ -93,7 +93,7 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// It cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable {
         /// The file or folder.
         path: PathBuf,

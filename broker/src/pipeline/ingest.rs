@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Pipeline;
 use crate::mqtt::{Envelope, Ingress, Interest, LogRefused, Logged, Reason};
+use crate::report::chain;
 use crate::store::{AppendError, Record};
 
 /// The sessions' side of a pipeline.
@@ -52,9 +53,6 @@ impl Pipeline {
 }
 
 fn refusal(error: &dyn std::error::Error) -> LogRefused {
-    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    LogRefused {
-        reason: Reason::QuotaExceeded,
-        detail: format!("the message cannot be kept: {error}{source}"),
-    }
+    let detail = format!("the message cannot be kept: {}", chain(error));
+    LogRefused { reason: Reason::QuotaExceeded, detail }
 }

@@ -10,6 +10,7 @@ use tracing::{error, info};
 
 use super::active::{ActiveRule, ActiveRules, Stamp, load_rule, rule_files};
 use super::{BrokenRule, Pipeline, spawn};
+use crate::report::chain;
 
 /// How often the folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -40,7 +41,7 @@ impl Pipeline {
         let stamps = match rule_files(&self.rules_directory) {
             Ok(stamps) => stamps,
             Err(error) => {
-                error!("rules: {error}");
+                error!("rules: {}", chain(&error));
                 return Stamps::new();
             }
         };
@@ -62,8 +63,8 @@ impl Pipeline {
                 Err(error) => {
                     let kept =
                         if old.is_some() { "the version before stays active" } else { "it is not active" };
-                    error!("rules: {}: {kept}\n{error}", path.display());
-                    broken.push(BrokenRule { file: path.display().to_string(), error: error.to_string() });
+                    error!("rules: {}: {kept}\n{}", path.display(), chain(&error));
+                    broken.push(BrokenRule { file: path.display().to_string(), error: chain(&error) });
                     rules.extend(old.cloned());
                 }
             }

@@ -1,9 +1,9 @@
 //! The command line.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use pointsman_config::{Config, DEFAULT_TOML};
 use tokio::signal::unix::{SignalKind, signal};
@@ -105,9 +105,13 @@ fn load(path: Option<&Path>) -> anyhow::Result<Config> {
 
 fn serve(path: Option<&Path>) -> anyhow::Result<()> {
     let config = load(path)?;
-    let filter = EnvFilter::try_new(format!("{},rumqttd=off,sled=warn", config.log.filter))
-        .with_context(|| format!("log.filter {:?} is not one", config.log.filter))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(log_filter(&config, path)?)
+        .with_target(false)
+        // In a file or a journal, colours are noise.
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -121,6 +125,16 @@ fn serve(path: Option<&Path>) -> anyhow::Result<()> {
         println!("stopping: telling the clients and writing what waits");
         app.stop().await;
         Ok(())
+    })
+}
+
+/// What to log. The file is for the message.
+fn log_filter(config: &Config, path: Option<&Path>) -> anyhow::Result<EnvFilter> {
+    let filter = &config.log.filter;
+    // Its `Display` says its source already.
+    EnvFilter::try_new(format!("{filter},rumqttd=off,sled=warn")).map_err(|error| {
+        let file = path.map(|path| format!("{}: ", path.display())).unwrap_or_default();
+        anyhow::anyhow!("{file}log.filter: {filter:?} is no filter: {error}")
     })
 }
 
@@ -172,7 +186,8 @@ fn greeting(started: &Started, config: &Config) -> String {
 }
 
 fn check_config(path: &Path) -> anyhow::Result<()> {
-    load(Some(path))?;
+    let config = load(Some(path))?;
+    log_filter(&config, Some(path))?;
     println!("{}: right", path.display());
     Ok(())
 }

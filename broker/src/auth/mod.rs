@@ -10,8 +10,6 @@ use arc_swap::ArcSwap;
 pub use password::{PasswordHash, random_password};
 pub use policy::{Action, BoundPolicy, Policy, PolicyError};
 
-use crate::mqtt::Reason;
-
 /// The name under which the operator's account is known.
 pub const ADMIN: &str = "admin";
 
@@ -35,14 +33,23 @@ impl Identity {
     }
 }
 
-/// Why a CONNECT is refused.
+/// Why a client is not let in. The words are for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Refusal {
-    /// What the client is told.
-    pub reason: Reason,
-    /// The words with it.
-    pub detail: String,
+pub enum Denial {
+    /// Guests are not let in.
+    #[error("a user name and password are required here")]
+    CredentialsMissing,
+    /// Nobody has this name and password.
+    #[error("the user name or password is wrong")]
+    CredentialsWrong,
+    /// The policy does not allow it.
+    #[error("the policy does not let {principal} connect as {client_id:?}")]
+    PolicyForbids {
+        /// Who it is.
+        principal: String,
+        /// The client id that was asked for.
+        client_id: String,
+    },
 }
 
 /// What a client shows of itself.
@@ -80,19 +87,14 @@ impl Auth {
     }
 
     /// Says who the client is, or why it may not connect.
-    pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Identity, Refusal> {
+    pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Identity, Denial> {
         let client_id = credentials.client_id;
         let identity = match credentials.username {
             None if self.guests => {
                 let policy = self.guest_policy.load().bind(client_id, None);
                 Identity { user: None, policy }
             }
-            None => {
-                return Err(Refusal {
-                    reason: Reason::NotAuthorized,
-                    detail: "a user name and password are required here".to_owned(),
-                });
-            }
+            None => return Err(Denial::CredentialsMissing),
             Some(name) => {
                 self.check_password(name, credentials.password.unwrap_or_default()).await?;
                 let policy = self.admin_policy.bind(client_id, Some(name));
@@ -102,22 +104,16 @@ impl Auth {
         if identity.may(Action::Connect, client_id) {
             return Ok(identity);
         }
-        Err(Refusal {
-            reason: Reason::NotAuthorized,
-            detail: format!("the policy does not let {} connect as {client_id:?}", identity.principal()),
-        })
+        let principal = identity.principal().to_owned();
+        Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
     }
 
-    async fn check_password(&self, name: &str, password: &[u8]) -> Result<(), Refusal> {
-        let wrong = || Refusal {
-            reason: Reason::BadUserNameOrPassword,
-            detail: "the user name or password is wrong".to_owned(),
-        };
-        let _permit = self.hashing.acquire().await.map_err(|_| wrong())?;
+    async fn check_password(&self, name: &str, password: &[u8]) -> Result<(), Denial> {
+        let _permit = self.hashing.acquire().await.map_err(|_| Denial::CredentialsWrong)?;
         let hash = self.admin_password.clone();
         let password = password.to_vec();
         // The hash is computed for unknown names too, so that time does not tell which names exist.
         let right = tokio::task::spawn_blocking(move || hash.verify(&password)).await.unwrap_or(false);
-        if right && name == ADMIN { Ok(()) } else { Err(wrong()) }
+        if right && name == ADMIN { Ok(()) } else { Err(Denial::CredentialsWrong) }
     }
 }

@@ -39,8 +39,25 @@ export function parseStatus(value: unknown): Status {
   const { version, listeners } = (value ?? {}) as { version?: unknown; listeners?: unknown };
   const order = Object.keys(KINDS);
   const rank = ({ kind }: Listener) => (order.includes(kind) ? order.indexOf(kind) : order.length);
-  const parsed = (Array.isArray(listeners) ? listeners : []).filter(isListener).sort((a, b) => rank(a) - rank(b));
-  return { version: typeof version === 'string' ? version : undefined, listeners: parsed };
+  const named = (Array.isArray(listeners) ? listeners : []).filter(isListener);
+  // `localhost` means both loopback addresses, so the second one of a port says nothing new.
+  const known = new Set(named.map(({ url }) => url));
+  const distinct = named.filter(({ url }) => !url.includes('//[::1]:') || !known.has(url.replace('[::1]', 'localhost')));
+  const sorted = [...distinct, ...distinct.flatMap(mqttSocketOf)].sort((a, b) => rank(a) - rank(b));
+  return { version: typeof version === 'string' ? version : undefined, listeners: sorted };
+}
+
+/** The port of the first listener of a kind; `undefined` when there is none. */
+export function portOf({ listeners }: Status, kind: string): string | undefined {
+  const url = listeners.find((listener) => listener.kind === kind)?.url;
+  return url === undefined ? undefined : /:(\d+)\/?$/.exec(url)?.[1];
+}
+
+/** MQTT over WebSockets is a path of the pages' listener, which the status does not name apart. */
+function mqttSocketOf({ kind, url }: Listener): Listener[] {
+  if (kind !== 'http' && kind !== 'https') return [];
+  const socketKind = kind === 'http' ? 'ws' : 'wss';
+  return [{ kind: socketKind, url: `${url.replace(/^http/, 'ws').replace(/\/$/, '')}/mqtt` }];
 }
 
 function isListener(value: unknown): value is Listener {

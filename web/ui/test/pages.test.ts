@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { pathOfRoom, roomOfPath } from '../chat/route.ts';
 import { dayLabel } from '../lib/time.ts';
-import { parseStatus } from '../start/status.ts';
+import { parseStatus, portOf } from '../start/status.ts';
 
 describe('rooms in the address', () => {
   test.each(['/lobby', '/a/b/c'])('%s comes back', (room) => expect(roomOfPath(pathOfRoom(room))).toBe(room));
@@ -23,7 +23,25 @@ test('days are named as seen from now', () => {
 describe('the status', () => {
   test('known kinds come first, malformed ones not at all', () => {
     const listeners = [{ kind: 'mqtt', url: 'm' }, { kind: 'new', url: 'n' }, { kind: 'https', url: 'h' }, { kind: 4 }, null];
-    expect(parseStatus({ version: '1', listeners }).listeners.map(({ url }) => url)).toEqual(['h', 'm', 'n']);
+    expect(parseStatus({ version: '1', listeners }).listeners.map(({ url }) => url)).toEqual([
+      'h', 'h/mqtt', 'm', 'n',
+    ]);
+  });
+
+  test('MQTT over WebSockets is where the pages are', () => {
+    const listeners = [{ kind: 'http', url: 'http://localhost:8080' }, { kind: 'https', url: 'https://localhost:8443' }];
+    expect(parseStatus({ listeners }).listeners.map(({ kind, url }) => `${kind} ${url}`)).toEqual([
+      'https https://localhost:8443', 'http http://localhost:8080',
+      'wss wss://localhost:8443/mqtt', 'ws ws://localhost:8080/mqtt',
+    ]);
+  });
+
+  test('the second loopback address of a port is left out, a port of its own is not', () => {
+    const listeners = ['localhost:1883', '[::1]:1883', '[::1]:1884'].map((address) => ({ kind: 'mqtt', url: `mqtt://${address}` }));
+    const status = parseStatus({ listeners });
+    expect(status.listeners.map(({ url }) => url)).toEqual(['mqtt://localhost:1883', 'mqtt://[::1]:1884']);
+    expect(portOf(status, 'mqtt')).toBe('1883');
+    expect(portOf(status, 'mqtts')).toBeUndefined();
   });
 
   test.each([null, 7, {}, { listeners: {} }])('%j is a status that says nothing', (value) =>

@@ -27,9 +27,6 @@ use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
-/// How long the head of a request may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// What the handlers need.
 #[derive(Clone)]
 pub struct Api {
@@ -63,11 +60,11 @@ fn router(api: Api) -> Router {
 /// Serves HTTP on plain TCP.
 pub async fn serve_plain(listener: TcpListener, api: Api) {
     let hub = Arc::clone(&api.hub);
-    let service = router(api);
+    let (service, patience) = (router(api), hub.connect_timeout());
     let stopping = hub.stopping().clone();
     accept(listener, stopping, move |stream, address| {
         let service = service.clone();
-        async move { converse(stream, address, service).await }
+        async move { converse(stream, address, service, patience).await }
     })
     .await;
 }
@@ -75,29 +72,30 @@ pub async fn serve_plain(listener: TcpListener, api: Api) {
 /// Serves HTTP on TLS.
 pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
     let hub = Arc::clone(&api.hub);
-    let service = router(api);
+    let (service, patience) = (router(api), hub.connect_timeout());
     let stopping = hub.stopping().clone();
     accept(listener, stopping, move |stream, address| {
         let (service, acceptor, hub) = (service.clone(), acceptor.clone(), Arc::clone(&hub));
         async move {
             let peer = peer(address, &hub);
             if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
-                converse(stream, address, service).await;
+                converse(stream, address, service, patience).await;
             }
         }
     })
     .await;
 }
 
-/// Speaks HTTP/1.1 on a connection until it ends or becomes a WebSocket.
-async fn converse<T>(stream: T, address: SocketAddr, service: Router)
+/// Speaks HTTP/1.1 on a connection until it ends or becomes a WebSocket. The head of a request may take as long as
+/// `patience`.
+async fn converse<T>(stream: T, address: SocketAddr, service: Router, patience: Duration)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service.layer(axum::Extension(address));
     let result = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades()

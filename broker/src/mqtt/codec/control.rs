@@ -95,12 +95,21 @@ pub enum Control {
     },
 }
 
+/// Where the connect flags are behind the fixed header of MQTT 5: after the name `MQTT` and the level.
+const FLAGS_AT: usize = 7;
+const CLEAN_START: u8 = 0b10;
+
 /// Reads CONNECT from a whole packet, of whichever version it names.
 pub fn decode_connect(packet: &[u8], head_len: usize) -> Result<Connect, ProtocolError> {
     let version = version_of(&packet[head_len..])?;
     if version == Version::V5 {
-        match decode_v5(packet)? {
-            v5::Packet::Connect(connect) => Ok(connect_v5(*connect)),
+        // The codec takes an empty client id with Clean Start only; MQTT 5 takes it always. [MQTT5-3.1.3-6]
+        let mut clean = packet.to_vec();
+        let flags =
+            clean.get_mut(head_len + FLAGS_AT).map(|flags| std::mem::replace(flags, *flags | CLEAN_START));
+        let clean_start = flags.is_some_and(|flags| flags & CLEAN_START != 0);
+        match decode_v5(&clean)? {
+            v5::Packet::Connect(connect) => Ok(Connect { clean_start, ..connect_v5(*connect) }),
             _ => Err(ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT")),
         }
     } else {

@@ -141,9 +141,13 @@ fn make_server(
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let no_certificate = || TlsError::Pem { path: certificate.to_owned(), what: "certificate" };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
-        .map_err(|_| TlsError::Pem { path: certificate.to_owned(), what: "certificate" })?;
+        .map_err(|_| no_certificate())?;
+    if chain.is_empty() {
+        return Err(no_certificate());
+    }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

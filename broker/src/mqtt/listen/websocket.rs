@@ -13,6 +13,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Message, handshake::derive_accept_key};
 
+use crate::mqtt::session::ClosedInOrder;
+
 /// What is read from the transport at a time; each connection has a buffer of this size.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
@@ -68,6 +70,8 @@ pub struct WebSocketTransport<T> {
     /// What is left of the last message.
     rest: Bytes,
     closed: bool,
+    /// Whether that was with a Close frame.
+    in_order: bool,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
@@ -83,7 +87,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
             .max_message_size(Some(message_bytes_max));
         let socket =
             WebSocketStream::from_partially_read(transport, read.into(), Role::Server, Some(config)).await;
-        WebSocketTransport { socket, rest: Bytes::new(), closed: false }
+        WebSocketTransport { socket, rest: Bytes::new(), closed: false, in_order: false }
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
@@ -98,9 +102,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
                 ))),
                 // Pings are answered by the library when it is polled next.
                 Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => continue,
-                Poll::Ready(
-                    None | Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed)),
-                ) => Poll::Ready(Ok(None)),
+                Poll::Ready(Some(Ok(Message::Close(_)))) => {
+                    self.in_order = true;
+                    Poll::Ready(Ok(None))
+                }
+                Poll::Ready(None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed))) => {
+                    Poll::Ready(Ok(None))
+                }
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(into_io(error))),
             };
         }
@@ -126,18 +134,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketTransport<T> {
             buffer.put_slice(&self.rest[..count]);
             self.rest.advance(count);
             any |= count > 0;
-            if buffer.remaining() == 0 || self.closed {
+            if buffer.remaining() == 0 || self.closed && any {
                 return Poll::Ready(Ok(()));
+            }
+            if self.closed {
+                let ended = if self.in_order { Err(io::Error::other(ClosedInOrder)) } else { Ok(()) };
+                return Poll::Ready(ended);
             }
             // Several messages at once, as far as they are there: the session handles them together.
             match self.poll_message(cx) {
                 Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
                 // What was read before the end is handled first.
-                Poll::Ready(Ok(None) | Err(_)) => {
-                    self.closed = true;
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Ready(Ok(None) | Err(_)) => self.closed = true,
                 Poll::Pending if any => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
             }

@@ -18,7 +18,7 @@ use super::client::{Client, ClientParts};
 use super::connection::{Connection, End};
 use super::lifecycle::reason;
 use super::outbox::{Kick, Outbox};
-use crate::auth::{Action, Credentials, Identity, Refusal};
+use crate::auth::{Action, Credentials, Denial, Identity};
 use pointsman_rules::topic::validate_topic;
 
 /// Where a connection comes from.
@@ -28,6 +28,22 @@ pub struct Peer {
     pub ip: IpAddr,
     /// When its CONNECT must be complete.
     pub connect_by: Instant,
+}
+
+/// Why a CONNECT that was read is refused.
+struct Refusal {
+    reason: Reason,
+    detail: String,
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Refusal {
+        let reason = match denial {
+            Denial::CredentialsMissing | Denial::PolicyForbids { .. } => Reason::NotAuthorized,
+            Denial::CredentialsWrong => Reason::BadUserNameOrPassword,
+        };
+        Refusal { reason, detail: denial.to_string() }
+    }
 }
 
 /// Speaks MQTT on a transport until the connection has ended.
@@ -209,7 +225,7 @@ where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.refusals_total.add(1);
-    debug!(client_id = %connect.client_id, %refusal, "refused");
+    debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
     encode_connack(&mut out, connect.version, refusal.reason, &options);
@@ -225,6 +241,10 @@ async fn admit(connect: &Connect, assigned: bool, hub: &Hub) -> Result<Identity,
     }
     if connect.auth_method.is_some() {
         return refuse(Reason::BadAuthenticationMethod, "enhanced authentication is not offered");
+    }
+    // 3.1 has no empty client id.
+    if assigned && connect.version == Version::V31 {
+        return refuse(Reason::ClientIdNotValid, "MQTT 3.1 needs a client id");
     }
     // A 3.1.1 client without an id must ask for a clean session. [MQTT-3.1.3-8]
     if assigned && !connect.clean_start && connect.version != Version::V5 {

@@ -48,7 +48,20 @@ pub(crate) enum End {
     Refused(ProtocolError),
 }
 
+/// The error with which a transport says that the client ended it in good order, as a Close frame does.
+#[derive(Debug, thiserror::Error)]
+#[error("the client closed the transport in good order")]
+pub(crate) struct ClosedInOrder;
+
 impl End {
+    /// What the failure of a transport means. A Close frame is a goodbye (SEMANTICS §2).
+    fn of(error: &std::io::Error) -> End {
+        match error.get_ref() {
+            Some(inner) if inner.is::<ClosedInOrder>() => End::Goodbye { with_will: false },
+            _ => End::Lost(error.to_string()),
+        }
+    }
+
     /// The `disconnectReason` of the lifecycle event.
     pub(crate) fn lifecycle(&self) -> &'static str {
         match self {
@@ -177,8 +190,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.encode_deliveries(CHUNK_BYTES);
-            let woken =
-                poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::Lost(error.to_string()))?;
+            let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if woken.outbox {
                 if let Some(kick) = self.client.outbox.take_kick() {
                     return Err(End::Kicked(kick));

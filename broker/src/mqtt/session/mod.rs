@@ -29,6 +29,7 @@ use crate::clock::{Clock, IdSource};
 use crate::telemetry::Telemetry;
 
 pub use connect::{Peer, serve};
+pub(crate) use connection::ClosedInOrder;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
 

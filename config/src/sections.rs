@@ -190,7 +190,7 @@ pub struct Rules {
     pub operations_max: u64,
     /// Wall clock of one run.
     pub run_time_max_ms: u64,
-    /// Bytes of one text in a script.
+    /// Bytes of text in one value of a script: of a text, or of all in an array or map.
     pub string_bytes_max: usize,
     /// Items of one array in a script.
     pub array_items_max: usize,
@@ -210,7 +210,7 @@ impl Default for Rules {
             directory: PathBuf::from("config/rules"),
             operations_max: 20_000,
             run_time_max_ms: 50,
-            string_bytes_max: 8 * 1024,
+            string_bytes_max: 16 * 1024,
             array_items_max: 2_000,
             map_items_max: 2_000,
             effects_max: 100,

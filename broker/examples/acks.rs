@@ -75,7 +75,7 @@ async fn append(store: Arc<Store>, appender: usize, rows: bool, until: Instant) 
         }
         let asked = Instant::now();
         let acknowledged = match store.append(record) {
-            Ok(appended) => appended.durable().await.map_err(|error| error.to_string()),
+            Ok(ticket) => ticket.durable().await.map_err(|error| error.to_string()),
             Err(AppendError::Full { .. }) => {
                 store.room().await;
                 continue;

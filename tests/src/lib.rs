@@ -1,1 +1,40 @@
-//! The harness.
+//! The harness: a real server in this process or in one of its own, and real clients to talk to it.
+//!
+//! ```no_run
+//! # async fn case() {
+//! use pointsman_tests::{QoS, TestServer};
+//!
+//! let server = TestServer::start().await;
+//! let mut ana = server.mqtt("ana").await;
+//! ana.subscribe("greetings/#", QoS::AtLeastOnce).await;
+//! server.mqtt5("bob").await.publish("greetings/ana", "hello").await;
+//! assert_eq!(ana.recv().await.text(), "hello");
+//! # }
+//! ```
+//! A harness fails by panicking: each panic says what was expected and what came instead.
+#![expect(clippy::missing_panics_doc, reason = "see above: that is what all of it does")]
+
+mod client;
+mod endpoints;
+mod eventually;
+mod http;
+mod message;
+mod process;
+mod raw;
+mod server;
+mod tools;
+mod transport;
+mod websocket;
+pub mod wire;
+
+pub use client::{Client, ClientBuilder, Version};
+pub use endpoints::Endpoints;
+pub use eventually::{PATIENCE, eventually, within};
+pub use http::{Answer, Http};
+pub use message::Message;
+pub use process::{Output, ServerProcess, run_server};
+pub use raw::Raw;
+pub use rumqttc::QoS;
+pub use server::{ServerBuilder, TestServer};
+pub use tools::{Tool, repository, rust_files};
+pub use transport::Transport;

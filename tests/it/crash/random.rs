@@ -1,0 +1,31 @@
+//! Random numbers of which a failed run tells the seed.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// A xorshift generator.
+pub(super) struct Random {
+    seed: u64,
+    state: u64,
+}
+
+impl Random {
+    pub(super) fn new() -> Random {
+        let seed = RandomState::new().hash_one(0) | 1;
+        Random { seed, state: seed }
+    }
+
+    /// A number from 0 up to, but not including, `bound`.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % bound.max(1)
+    }
+}
+
+impl fmt::Display for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {:#x}", self.seed)
+    }
+}

@@ -1,0 +1,19 @@
+//! The cases: one binary, one module for each feature.
+
+mod chat;
+mod chat_limits;
+mod cli;
+mod crash;
+mod delivery;
+mod endings;
+mod harness;
+mod lifecycle;
+mod limits;
+mod listeners;
+mod mqtt5;
+mod policy;
+mod promises;
+mod reload;
+mod rules;
+mod tidy;
+mod topics;

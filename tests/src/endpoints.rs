@@ -1,0 +1,123 @@
+//! Where a server listens, and the clients that go there.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::client::{Client, ClientBuilder, Version};
+use crate::http::Http;
+use crate::raw::Raw;
+use crate::transport::{self, Stream, Transport};
+use crate::websocket::WebSocket;
+
+/// Where a server listens, and whom to trust.
+#[derive(Debug, Clone)]
+pub struct Endpoints {
+    /// MQTT over TCP.
+    pub mqtt: SocketAddr,
+    /// MQTT over TLS.
+    pub mqtts: SocketAddr,
+    /// HTTP and MQTT over WebSocket.
+    pub http: SocketAddr,
+    /// HTTPS and MQTT over secure WebSocket.
+    pub https: SocketAddr,
+    /// The file of the authority's certificate.
+    pub authority: PathBuf,
+}
+
+impl Endpoints {
+    /// A client of MQTT 3.1.1 over TCP, connected.
+    pub async fn mqtt(&self, client_id: &str) -> Client {
+        self.client(client_id).connect().await
+    }
+
+    /// A client of MQTT 5 over TCP, connected.
+    pub async fn mqtt5(&self, client_id: &str) -> Client {
+        self.client(client_id).version(Version::V5).connect().await
+    }
+
+    /// A client of MQTT 3.1.1 over TLS, connected.
+    pub async fn mqtts(&self, client_id: &str) -> Client {
+        self.client(client_id).over(Transport::Tls).connect().await
+    }
+
+    /// A client of MQTT 3.1.1 over WebSocket, connected.
+    pub async fn ws(&self, client_id: &str) -> Client {
+        self.client(client_id).over(Transport::Ws).connect().await
+    }
+
+    /// A client of MQTT 3.1.1 over secure WebSocket, connected.
+    pub async fn wss(&self, client_id: &str) -> Client {
+        self.client(client_id).over(Transport::Wss).connect().await
+    }
+
+    /// A client that is yet to be set up and connected.
+    pub fn client(&self, client_id: &str) -> ClientBuilder {
+        ClientBuilder::new(self.clone(), client_id)
+    }
+
+    /// A TCP connection for bytes of one's own.
+    pub async fn raw(&self) -> Raw {
+        self.raw_over(Transport::Tcp).await
+    }
+
+    /// A connection over a transport for bytes of one's own; handshakes below MQTT are done.
+    pub async fn raw_over(&self, transport: Transport) -> Raw {
+        let address = self.address(transport);
+        let host = address.ip().to_string();
+        let stream: Box<dyn Stream> = if transport.is_secure() {
+            let config = transport::trusting(&self.authority);
+            Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
+        } else {
+            Box::new(transport::tcp(address).await)
+        };
+        let stream: Box<dyn Stream> = match transport {
+            Transport::Tcp | Transport::Tls => stream,
+            Transport::Ws | Transport::Wss => {
+                Box::new(WebSocket::handshake(stream, &self.url(transport)).await)
+            }
+        };
+        Raw::new(stream)
+    }
+
+    /// Shakes hands with the listener of MQTT over TLS as the server of that name, trusting an authority (PEM).
+    pub async fn handshake_as(&self, name: &str, authority_pem: &[u8]) -> std::io::Result<()> {
+        transport::tls(self.mqtts, transport::trusting_pem(authority_pem), name).await.map(drop)
+    }
+
+    /// A TCP connection to the listener of a transport, on which nothing has been said.
+    pub async fn silent(&self, transport: Transport) -> Raw {
+        Raw::new(Box::new(transport::tcp(self.address(transport)).await))
+    }
+
+    /// HTTP requests.
+    pub fn http(&self) -> Http {
+        Http { address: self.http, authority: None }
+    }
+
+    /// HTTPS requests.
+    pub fn https(&self) -> Http {
+        Http::secure(self.https, &self.authority)
+    }
+
+    /// What `/api/status` says.
+    pub async fn status(&self) -> Value {
+        self.http().get("/api/status").await.json()
+    }
+
+    /// The address of a listener.
+    pub fn address(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Tcp => self.mqtt,
+            Transport::Tls => self.mqtts,
+            Transport::Ws => self.http,
+            Transport::Wss => self.https,
+        }
+    }
+
+    pub(crate) fn url(&self, transport: Transport) -> String {
+        let scheme = if transport.is_secure() { "wss" } else { "ws" };
+        format!("{scheme}://{}/mqtt", self.address(transport))
+    }
+}

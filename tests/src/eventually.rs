@@ -1,0 +1,31 @@
+//! Waiting for a condition: looks often, gives up late, and says what it saw last.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a case gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Asks `probe` until it says `Ok`, and gives what it said; `Err` is the status that is printed on giving up.
+pub async fn eventually<T, S: std::fmt::Display>(
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<T, S>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        let status = match probe().await {
+            Ok(value) => return value,
+            Err(status) => status,
+        };
+        assert!(start.elapsed() < PATIENCE, "gave up after {PATIENCE:?} on: {what}; last status: {status}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Waits for a future, but not longer than [`PATIENCE`].
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let in_time = tokio::time::timeout(PATIENCE, future).await;
+    in_time.unwrap_or_else(|elapsed| panic!("gave up after {PATIENCE:?} on: {what} ({elapsed})"))
+}

@@ -1,0 +1,93 @@
+//! A small HTTP client: one request, one connection.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+
+use crate::eventually::within;
+use crate::transport::{self, Stream};
+
+/// Asks a server.
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub(crate) address: SocketAddr,
+    /// The PEM of the authority to trust, for HTTPS.
+    pub(crate) authority: Option<Vec<u8>>,
+}
+
+/// What a server answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Http {
+    /// The same over TLS to `address`, trusting the authority of a PEM file.
+    pub(crate) fn secure(address: SocketAddr, authority: &Path) -> Http {
+        let pem = std::fs::read(authority)
+            .unwrap_or_else(|error| panic!("the authority's certificate {}: {error}", authority.display()));
+        Http { address, authority: Some(pem) }
+    }
+
+    /// GETs a path.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    /// GETs a path with headers of one's own.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().uri(path).header(HOST, self.address.to_string());
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().expect("the name of a header");
+            request = request.header(name, HeaderValue::from_str(value).expect("the value of a header"));
+        }
+        let request = request.body(Empty::new()).expect("a request");
+        within(&format!("GET {path}"), self.ask(request)).await
+    }
+
+    async fn ask(&self, request: Request<Empty<Bytes>>) -> Answer {
+        let stream: Box<dyn Stream> = match &self.authority {
+            None => Box::new(transport::tcp(self.address).await),
+            Some(pem) => {
+                let name = self.address.ip().to_string();
+                let config = transport::trusting_pem(pem);
+                Box::new(
+                    transport::tls(self.address, config, &name).await.expect("the certificate is trusted"),
+                )
+            }
+        };
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("a connection speaks HTTP");
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request).await.expect("the server answers");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("the server sends all of its answer").to_bytes();
+        driver.abort();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a body of text")
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {:?}", self.body))
+    }
+}

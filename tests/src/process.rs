@@ -1,0 +1,209 @@
+//! A server as a process of its own, which a case can kill.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pointsman_config::BUNDLED_RULES;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::endpoints::Endpoints;
+use crate::eventually::{eventually, within};
+use crate::server::write_rules;
+
+/// The line that says that all listens.
+const READY: &str = "is ready.";
+
+/// A server in a process of its own, with the clients of its [`Endpoints`]. Dropping it kills it.
+pub struct ServerProcess {
+    program: PathBuf,
+    directory: TempDir,
+    endpoints: Endpoints,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+    readers: [JoinHandle<()>; 2],
+}
+
+/// How a run of the program ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Deref for ServerProcess {
+    type Target = Endpoints;
+
+    fn deref(&self) -> &Endpoints {
+        &self.endpoints
+    }
+}
+
+impl ServerProcess {
+    /// Starts the program, which is `env!("CARGO_BIN_EXE_server")` in a case, with the bundled rules.
+    pub async fn start(program: &str) -> ServerProcess {
+        ServerProcess::start_with(program, "").await
+    }
+
+    /// Starts the program with more lines of configuration. They begin in section `[rules]`; any but `listen` and
+    /// `data` can follow.
+    pub async fn start_with(program: &str, more: &str) -> ServerProcess {
+        let directory = tempfile::tempdir().expect("a folder for the server");
+        let rules: Vec<(String, String)> =
+            BUNDLED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        write_rules(&directory.path().join("rules"), &rules);
+        let [mqtt, mqtts, http, https] = free_addresses();
+        let mut config = String::from("[listen]\n");
+        for (key, address) in [("mqtt", mqtt), ("mqtts", mqtts), ("http", http), ("https", https)] {
+            let _ = writeln!(config, "{key} = [\"{address}\"]");
+        }
+        let _ = writeln!(config, "[data]\ndirectory = \"data\"\n[rules]\ndirectory = \"rules\"\n{more}");
+        std::fs::write(directory.path().join("pointsman.toml"), config)
+            .expect("the configuration is written");
+        let authority = directory.path().join("data/tls/ca.crt");
+        let endpoints = Endpoints { mqtt, mqtts, http, https, authority };
+        let mut server =
+            ServerProcess { program: PathBuf::from(program), directory, endpoints, running: None };
+        server.run().await;
+        server
+    }
+
+    /// Starts it again, after [`ServerProcess::kill`] or [`ServerProcess::terminate`], on the same ports and data.
+    pub async fn run(&mut self) {
+        assert!(self.running.is_none(), "the server runs already");
+        let mut child = Command::new(&self.program)
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config_file())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be run: {error}", self.program.display()));
+        let (out, stdout) = gather(child.stdout.take().expect("a pipe was asked for"));
+        let (err, stderr) = gather(child.stderr.take().expect("a pipe was asked for"));
+        self.running = Some(Running { child, stdout: out, stderr: err, readers: [stdout, stderr] });
+        eventually("the server is ready", async || {
+            let running = self.running.as_mut().expect("it was started");
+            let ended = running.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the server ended at once ({ended:?}): {}", text(&running.stderr));
+            if text(&running.stdout).contains(READY) { Ok(()) } else { Err(text(&running.stderr)) }
+        })
+        .await;
+    }
+
+    /// Ends it at once, as a power cut of the process would (SIGKILL), and gives what it had written.
+    pub async fn kill(&mut self) -> Output {
+        let running = self.running.as_mut().expect("the server runs");
+        running.child.start_kill().expect("a child can be killed");
+        self.finish().await
+    }
+
+    /// Asks it to end (SIGTERM), waits until it has, and gives what it had written.
+    pub async fn terminate(&mut self) -> Output {
+        let running = self.running.as_ref().expect("the server runs");
+        let id = running.child.id().expect("it has not been waited for").to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is a kill");
+        assert!(asked.success(), "the server can be sent a signal");
+        self.finish().await
+    }
+
+    /// Asks it to end and starts it again.
+    pub async fn restart(&mut self) {
+        self.terminate().await;
+        self.run().await;
+    }
+
+    /// The process id.
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|running| running.child.id())
+    }
+
+    /// What it has written to standard output since it was started last.
+    pub fn stdout(&self) -> String {
+        self.running.as_ref().map(|running| text(&running.stdout)).unwrap_or_default()
+    }
+
+    /// What it has written to standard error since it was started last.
+    pub fn stderr(&self) -> String {
+        self.running.as_ref().map(|running| text(&running.stderr)).unwrap_or_default()
+    }
+
+    /// Its folder: `data`, `rules` and `pointsman.toml` are in it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("pointsman.toml")
+    }
+
+    /// The file of a rule.
+    pub fn rule_file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("rules").join(format!("{name}.rhai"))
+    }
+
+    async fn finish(&mut self) -> Output {
+        let mut running = self.running.take().expect("the server runs");
+        let status =
+            within("the server ends", running.child.wait()).await.expect("a child can be waited for");
+        for reader in running.readers {
+            let _ = reader.await;
+        }
+        Output { status, stdout: text(&running.stdout), stderr: text(&running.stderr) }
+    }
+}
+
+/// Runs the program with arguments until it ends by itself.
+pub async fn run_server(program: &str, arguments: &[&str], folder: &Path) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    let output = within(&format!("pointsman {arguments:?} ends"), command.output()).await;
+    let output = output.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"));
+    Output {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Addresses that nobody listens on. Their ports are taken together, so that they differ, and let go together.
+fn free_addresses() -> [SocketAddr; 4] {
+    let taken = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+    taken.each_ref().map(|listener| listener.local_addr().expect("a bound socket has an address"))
+}
+
+fn gather(pipe: impl AsyncRead + Send + Unpin + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let gathered = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&gathered);
+    let reader = tokio::spawn(async move {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut into = into.lock().unwrap_or_else(PoisonError::into_inner);
+            into.push_str(&line);
+            into.push('\n');
+        }
+    });
+    (gathered, reader)
+}
+
+fn text(gathered: &Mutex<String>) -> String {
+    gathered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}

@@ -1,0 +1,157 @@
+//! A connection for bytes of one's own: what no well-behaved client would send, and answers to the byte.
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::eventually::within;
+use crate::transport::Stream;
+use crate::wire::{self, Connect, Packet, Published, kind};
+
+/// A connection that speaks in packets, right or wrong. Dropping it cuts the connection.
+pub struct Raw {
+    stream: Box<dyn Stream>,
+    buffer: BytesMut,
+    level: u8,
+}
+
+/// A CONNACK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connack {
+    /// The return code, or the reason code of MQTT 5.
+    pub code: u8,
+    /// Whether the server had a session.
+    pub session_present: bool,
+    /// The properties of MQTT 5, encoded.
+    pub properties: Bytes,
+}
+
+impl Raw {
+    pub(crate) fn new(stream: Box<dyn Stream>) -> Raw {
+        Raw { stream, buffer: BytesMut::new(), level: wire::V311 }
+    }
+
+    /// Writes bytes.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        within("writing to the server", sending).await.expect("the server reads");
+    }
+
+    /// The next packet, or `None` if the server has ended the connection.
+    pub async fn next(&mut self) -> Option<Packet> {
+        loop {
+            if let Some(packet) = self.take_packet() {
+                return Some(packet);
+            }
+            let read = within("a packet, or the end", self.stream.read_buf(&mut self.buffer)).await;
+            if !matches!(read, Ok(1..)) {
+                return None;
+            }
+        }
+    }
+
+    /// The next packet, which must be of that kind.
+    pub async fn expect(&mut self, kind: u8) -> Packet {
+        match self.next().await {
+            Some(packet) if packet.kind() == kind => packet,
+            other => panic!("a packet of type {kind} was expected, and there was {other:?}"),
+        }
+    }
+
+    /// Asserts that the server ends the connection without another packet.
+    pub async fn expect_end(&mut self) {
+        let next = self.next().await;
+        assert_eq!(next, None, "the connection should have ended");
+    }
+
+    fn take_packet(&mut self) -> Option<Packet> {
+        let mut length = 0_usize;
+        for index in 0..4 {
+            let byte = *self.buffer.get(index + 1)?;
+            length |= usize::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                let head = index + 2;
+                if self.buffer.len() < head + length {
+                    return None;
+                }
+                let mut packet = self.buffer.split_to(head + length).freeze();
+                let first = packet[0];
+                packet.advance(head);
+                return Some(Packet { first, body: packet });
+            }
+        }
+        panic!("the server sent a length of more than four bytes: {:?}", self.buffer);
+    }
+
+    /// Sends CONNECT and gives the answer.
+    pub async fn connect(&mut self, connect: &Connect) -> Connack {
+        self.level = connect.level;
+        self.send(&connect.packet()).await;
+        self.connack().await
+    }
+
+    /// Reads CONNACK.
+    pub async fn connack(&mut self) -> Connack {
+        let mut body = self.expect(kind::CONNACK).await.body;
+        let session_present = body.get_u8() == 1;
+        let code = body.get_u8();
+        let properties = if body.is_empty() { Bytes::new() } else { wire::take_properties(&mut body) };
+        Connack { code, session_present, properties }
+    }
+
+    /// Connects and must be let in.
+    pub async fn join(mut self, connect: &Connect) -> Raw {
+        let connack = self.connect(connect).await;
+        assert_eq!(connack.code, 0, "{} should be let in: {connack:?}", connect.client_id);
+        self
+    }
+
+    /// Subscribes and gives the codes.
+    pub async fn subscribe(&mut self, filters: &[(&str, u8)]) -> Vec<u8> {
+        self.subscribe_with(filters, &[]).await
+    }
+
+    /// Subscribes with MQTT 5 properties and gives the codes.
+    pub async fn subscribe_with(&mut self, filters: &[(&str, u8)], properties: &[u8]) -> Vec<u8> {
+        let properties = (self.level >= wire::V5).then_some(properties);
+        self.send(&wire::subscribe(7, filters, properties)).await;
+        let mut body = self.expect(kind::SUBACK).await.body;
+        assert_eq!(body.get_u16(), 7, "the packet id of SUBACK");
+        if self.level >= wire::V5 {
+            wire::take_properties(&mut body);
+        }
+        body.to_vec()
+    }
+
+    /// Publishes with QoS 0.
+    pub async fn publish(&mut self, topic: &str, payload: &str) {
+        self.publish_with(0, topic, payload, &[]).await;
+    }
+
+    /// Publishes with flags (QoS 1 is 2, with packet id 9) and MQTT 5 properties.
+    pub async fn publish_with(&mut self, flags: u8, topic: &str, payload: &str, properties: &[u8]) {
+        let properties = (self.level >= wire::V5).then_some(properties);
+        let (topic, payload) = (topic.as_bytes(), payload.as_bytes());
+        let publish = wire::Publish { flags, topic, packet_id: 9, properties, payload };
+        self.send(&publish.packet()).await;
+    }
+
+    /// Reads a PUBLISH; it is not acknowledged.
+    pub async fn published(&mut self) -> Published {
+        let level = self.level;
+        self.expect(kind::PUBLISH).await.publish(level)
+    }
+
+    /// Sends PINGREQ and reads PINGRESP: what was sent before has been handled.
+    pub async fn ping(&mut self) {
+        self.send(&wire::PINGREQ).await;
+        self.expect(kind::PINGRESP).await;
+    }
+
+    /// Ends the sending side; over WebSocket that is a Close frame.
+    pub async fn shutdown(&mut self) {
+        within("shutting down", self.stream.shutdown()).await.expect("the connection was open");
+    }
+}

@@ -3,6 +3,7 @@
 mod chat;
 mod chat_limits;
 mod cli;
+mod client_sdk;
 mod crash;
 mod delivery;
 mod endings;

@@ -19,6 +19,7 @@ mod endpoints;
 mod eventually;
 mod http;
 mod message;
+mod ports;
 mod process;
 mod raw;
 mod server;

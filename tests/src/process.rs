@@ -1,7 +1,7 @@
 //! A server as a process of its own, which a case can kill.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::endpoints::Endpoints;
 use crate::eventually::{eventually, within};
+use crate::ports::Ports;
 use crate::server::write_rules;
 
 /// The line that says that all listens.
@@ -26,6 +27,7 @@ pub struct ServerProcess {
     directory: TempDir,
     endpoints: Endpoints,
     running: Option<Running>,
+    _ports: Ports,
 }
 
 struct Running {
@@ -67,7 +69,8 @@ impl ServerProcess {
         let rules: Vec<(String, String)> =
             BUNDLED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         write_rules(&directory.path().join("rules"), &rules);
-        let [mqtt, mqtts, http, https] = free_addresses();
+        let ports = Ports::claim();
+        let [mqtt, mqtts, http, https] = ports.on(Ipv4Addr::LOCALHOST);
         let mut config = String::from("[listen]\n");
         for (key, address) in [("mqtt", mqtt), ("mqtts", mqtts), ("http", http), ("https", https)] {
             let _ = writeln!(config, "{key} = [\"{address}\"]");
@@ -77,8 +80,13 @@ impl ServerProcess {
             .expect("the configuration is written");
         let authority = directory.path().join("data/tls/ca.crt");
         let endpoints = Endpoints { mqtt, mqtts, http, https, authority };
-        let mut server =
-            ServerProcess { program: PathBuf::from(program), directory, endpoints, running: None };
+        let mut server = ServerProcess {
+            program: PathBuf::from(program),
+            directory,
+            endpoints,
+            running: None,
+            _ports: ports,
+        };
         server.run().await;
         server
     }
@@ -182,12 +190,6 @@ pub async fn run_server(program: &str, arguments: &[&str], folder: &Path) -> Out
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
-}
-
-/// Addresses that nobody listens on. Their ports are taken together, so that they differ, and let go together.
-fn free_addresses() -> [SocketAddr; 4] {
-    let taken = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
-    taken.each_ref().map(|listener| listener.local_addr().expect("a bound socket has an address"))
 }
 
 fn gather(pipe: impl AsyncRead + Send + Unpin + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::endpoints::Endpoints;
 use crate::eventually::{eventually, within};
+use crate::ports::Ports;
 
 /// What a server is to be like; what is not said is as in the default configuration.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct TestServer {
     endpoints: Endpoints,
     directory: TempDir,
     admin_password: String,
+    _ports: Ports,
 }
 
 impl Deref for TestServer {
@@ -89,11 +91,9 @@ impl ServerBuilder {
     pub async fn try_start(mut self) -> Result<TestServer, StartError> {
         let directory = tempfile::tempdir().expect("a folder for the server");
         log_to_output();
-        let any_port = vec![SocketAddr::new(self.address, 0)];
+        let ports = Ports::claim();
         let listen = &mut self.config.listen;
-        for list in [&mut listen.mqtt, &mut listen.mqtts, &mut listen.http, &mut listen.https] {
-            list.clone_from(&any_port);
-        }
+        [listen.mqtt, listen.mqtts, listen.http, listen.https] = ports.on(self.address).map(|it| vec![it]);
         self.config.data.directory = directory.path().join("data");
         self.config.rules.directory = directory.path().join("rules");
         write_rules(&self.config.rules.directory, &self.rules);
@@ -105,14 +105,16 @@ impl ServerBuilder {
         let app = App::start(&self.config).await?;
         let started = app.started().clone();
         let endpoints = endpoints(&started);
-        // The next start of this server is to be found where this one was.
-        let listen = &mut self.config.listen;
-        listen.mqtt.clone_from(&started.mqtt);
-        listen.mqtts.clone_from(&started.mqtts);
-        listen.http.clone_from(&started.http);
-        listen.https.clone_from(&started.https);
         let admin_password = started.admin_password.clone().unwrap_or_default();
-        Ok(TestServer { app: Some(app), config: self.config, started, endpoints, directory, admin_password })
+        Ok(TestServer {
+            app: Some(app),
+            config: self.config,
+            started,
+            endpoints,
+            directory,
+            admin_password,
+            _ports: ports,
+        })
     }
 }
 

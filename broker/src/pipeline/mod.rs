@@ -138,7 +138,6 @@ impl Pipeline {
         let workers = Workers::start(&pipeline, parts.workers, parts.queue_events_max);
         let _ = pipeline.workers.set(workers);
         let stamps = pipeline.reload();
-        pipeline.recover()?;
         let router = Arc::downgrade(&pipeline);
         parts.spine.attach(
             "rules",
@@ -148,6 +147,8 @@ impl Pipeline {
                 }
             }),
         );
+        // Only now: what rules publish on the way is on the spine at once, and other rules were promised it.
+        pipeline.recover()?;
         watch::start(&pipeline, stamps);
         let settler = Arc::downgrade(&pipeline);
         spawn("settle", move || settle_until_gone(&settler));

@@ -68,6 +68,12 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The configured folder of rules is not there.
+    #[error("rules.directory {path} is not there: make it, or leave the setting out")]
+    RulesDirectory {
+        /// The folder.
+        path: PathBuf,
+    },
     /// What rules left undone cannot be read.
     #[error("cannot take up what the rules left undone")]
     Recover(#[from] ReadError),
@@ -187,8 +193,7 @@ impl Prepared {
     fn new(config: &Config) -> Result<Prepared, StartError> {
         let clock = Arc::new(Clock::system());
         let store = open_store(config, &clock)?;
-        let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)
-            .map_err(|source| StartError::Unpack { folder: config.data.directory.join("rules"), source })?;
+        let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)?;
         let tls = certificates::load(config)?;
         let secrets = secrets::load_or_make(&store)?;
         let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
@@ -358,8 +363,8 @@ pub fn rule_limits(config: &Config) -> Limits {
         operations_max: rules.operations_max,
         run_time_max: Duration::from_millis(rules.run_time_max_ms),
         string_bytes_max: rules.string_bytes_max,
-        array_len_max: rules.array_items_max,
-        map_len_max: rules.map_items_max,
+        array_len_max: rules.array_len_max,
+        map_len_max: rules.map_len_max,
         effects_max: rules.effects_max,
         ..Limits::default()
     }

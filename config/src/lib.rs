@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use sections::{Auth, Config, Data, Durability, Limits, Listen, Log, Rules, Store, Tls};
 
+/// The largest packet that can be allowed: it must fit a record of the log.
+const PACKET_BYTES_CEILING: usize = 32 * 1024 * 1024;
+
 /// The annotated file of all defaults, as `pointsman config default` prints it.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
 
@@ -44,8 +47,11 @@ impl Config {
             return wrong("tls", "certificate and key come together: give both or neither");
         }
         let limits = &self.limits;
-        if !(1024..=268_435_455).contains(&limits.packet_bytes_max) {
-            return wrong("limits.packet_bytes_max", "must be from 1024 to 268435455 (MQTT's own limit)");
+        if !(1024..=PACKET_BYTES_CEILING).contains(&limits.packet_bytes_max) {
+            return wrong(
+                "limits.packet_bytes_max",
+                "must be from 1024 to 33554432: a packet is one record of the log",
+            );
         }
         for (key, value) in [
             ("limits.connections_max", limits.connections_max),
@@ -55,7 +61,11 @@ impl Config {
             ("limits.outbox_messages_max", limits.outbox_messages_max),
             ("limits.outbox_bytes_max", limits.outbox_bytes_max),
             ("limits.spine_bytes_max", limits.spine_bytes_max),
+            ("rules.array_len_max", self.rules.array_len_max),
+            ("rules.effects_max", self.rules.effects_max),
+            ("rules.map_len_max", self.rules.map_len_max),
             ("rules.queue_events_max", self.rules.queue_events_max),
+            ("rules.string_bytes_max", self.rules.string_bytes_max),
         ] {
             if value == 0 {
                 return wrong(key, "must be at least 1");
@@ -67,8 +77,8 @@ impl Config {
         if limits.connect_timeout_seconds == 0 {
             return wrong("limits.connect_timeout_seconds", "must be at least 1");
         }
-        if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 {
-            return wrong("rules", "run_time_max_ms and operations_max must be at least 1");
+        if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 || self.rules.overruns_max == 0 {
+            return wrong("rules", "run_time_max_ms, operations_max and overruns_max must be at least 1");
         }
         if self.store.segment_mib == 0 || self.store.log_mib_max < self.store.segment_mib {
             return wrong("store.log_mib_max", "must be at least segment_mib, which is at least 1");

@@ -193,9 +193,9 @@ pub struct Rules {
     /// Bytes of text in one value of a script: of a text, or of all in an array or map.
     pub string_bytes_max: usize,
     /// Items of one array in a script.
-    pub array_items_max: usize,
+    pub array_len_max: usize,
     /// Members of one map in a script.
-    pub map_items_max: usize,
+    pub map_len_max: usize,
     /// Effects of one run.
     pub effects_max: usize,
     /// Events that may wait for one worker.
@@ -211,8 +211,8 @@ impl Default for Rules {
             operations_max: 20_000,
             run_time_max_ms: 50,
             string_bytes_max: 16 * 1024,
-            array_items_max: 2_000,
-            map_items_max: 2_000,
+            array_len_max: 2_000,
+            map_len_max: 2_000,
             effects_max: 100,
             queue_events_max: 10_000,
             overruns_max: 5,

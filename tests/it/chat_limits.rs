@@ -230,3 +230,41 @@ async fn two_messages_of_one_moment_are_both_kept() {
     })
     .await;
 }
+
+/// A client that comes back is sent the history of its rooms in one run: however large that is, the rule keeps its limits.
+#[tokio::test]
+async fn a_client_of_rooms_full_of_large_messages_comes_back() {
+    const ROOMS: usize = 10;
+    let server = server().await;
+    let mut tasks = Vec::new();
+    for room in 0..ROOMS {
+        let mut eve = server.mqtt(&format!("eve-{room}")).await;
+        tasks.push(tokio::spawn(async move {
+            // These numbers are longer when they are written out.
+            let extra = vec!["1e15"; 1_700].join(",");
+            let said = format!(r#"{{"room":"/r{room}","message":{{"text":"hi","extra":[{extra}]}}}}"#);
+            for _ in 0..40 {
+                eve.publish("chat/out", said.clone()).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("a client talks");
+    }
+    let mut ana = chatter(&server, "ana").await;
+    for room in 0..ROOMS {
+        let entered = json!({ "connected": true, "path": format!("/r{room}"), "user": "ana" });
+        assert_eq!(ask(&mut ana, &entered).await["cmd"], "welcome");
+        assert_eq!(ana.recv().await.json()["cmd"], "history");
+    }
+    ana.disconnect().await;
+    let mut ana = chatter(&server, "ana").await;
+    // What is read for it is bounded, so not every one of such rooms is told of at once.
+    for _ in 0..2 {
+        assert_eq!(ana.recv().await.json()["cmd"], "history");
+    }
+    let is_quiet = json!("/somewhere-quiet");
+    ana.publish_json("chat/out", &json!({ "sendroom": is_quiet })).await;
+    ana.recv_where(|message| message.json()["room"] == is_quiet).await;
+    expect_well(&server, &mut ana).await;
+}

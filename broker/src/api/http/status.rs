@@ -31,6 +31,8 @@ pub(super) struct Status {
     rules: Vec<RuleStatus>,
     broken_rules: Vec<BrokenRule>,
     parked_events: usize,
+    rule_runs: u64,
+    rule_failures: u64,
     spine: Spine,
     log: Log,
 }
@@ -70,6 +72,8 @@ pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
         rules: api.pipeline.rules(),
         broken_rules: api.pipeline.broken_rules(),
         parked_events: api.pipeline.parked(),
+        rule_runs: api.telemetry.rule_runs_total.get(),
+        rule_failures: api.telemetry.rule_failures_total.get(),
         spine: Spine {
             published: spine.published,
             lag_bytes: spine.lag_bytes,

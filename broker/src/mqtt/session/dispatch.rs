@@ -13,23 +13,21 @@ const HOLD_MS: u64 = 5;
 
 /// Delivers envelopes to whoever subscribes to their topics.
 pub(crate) struct Dispatcher {
-    hub: Arc<Hub>,
     routes: Routes,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(hub: Arc<Hub>) -> Dispatcher {
-        let routes = Routes::new(Arc::clone(&hub.subscriptions));
-        Dispatcher { hub, routes }
+    pub(crate) fn new(hub: &Hub) -> Dispatcher {
+        Dispatcher { routes: Routes::new(Arc::clone(&hub.subscriptions)) }
     }
 
-    pub(crate) fn deliver(&mut self, envelopes: &[Envelope]) {
+    pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
         for envelope in envelopes {
-            self.deliver_one(envelope);
+            self.deliver_one(hub, envelope);
         }
     }
 
-    fn deliver_one(&mut self, envelope: &Envelope) {
+    fn deliver_one(&mut self, hub: &Hub, envelope: &Envelope) {
         let count = envelope.len();
         let mut crowded = false;
         let mut first = 0;
@@ -52,10 +50,10 @@ impl Dispatcher {
         }
         if crowded
             && envelope.publisher() != SERVER
-            && let Some(publisher) = self.hub.registry.connection(envelope.publisher())
+            && let Some(publisher) = hub.registry.connection(envelope.publisher())
         {
-            self.hub.telemetry.throttles_total.add(1);
-            publisher.hold_until(self.hub.clock.now_ms() + HOLD_MS);
+            hub.telemetry.throttles_total.add(1);
+            publisher.hold_until(hub.clock.now_ms() + HOLD_MS);
         }
     }
 }

@@ -142,8 +142,14 @@ impl Hub {
             next_connection: AtomicU64::new(1),
             stopping: CancellationToken::new(),
         });
-        let mut dispatcher = dispatch::Dispatcher::new(Arc::clone(&hub));
-        hub.spine.attach("sessions", Box::new(move |envelopes| dispatcher.deliver(envelopes)));
+        // The spine does not keep the hub alive, which keeps the spine.
+        let (mut dispatcher, weak) = (dispatch::Dispatcher::new(&hub), Arc::downgrade(&hub));
+        let deliver = move |envelopes: &[Envelope]| {
+            if let Some(hub) = weak.upgrade() {
+                dispatcher.deliver(&hub, envelopes);
+            }
+        };
+        hub.spine.attach("sessions", Box::new(deliver));
         hub
     }
 

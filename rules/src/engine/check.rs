@@ -49,7 +49,7 @@ impl KnownFunctions {
         Self(known)
     }
 
-    /// Refuses calls of functions that exist neither here nor in the script.
+    /// Refuses calls of functions that exist neither here nor in the script, and calls that could mean both.
     pub(super) fn check(&self, ast: &AST) -> Result<(), Fault> {
         let mut own = BTreeMap::<&str, BTreeSet<usize>>::new();
         for function in ast.iter_functions() {
@@ -80,9 +80,15 @@ impl KnownFunctions {
         let written = call.args.len();
         let native_arguments = written + usize::from(style == Style::Method);
         let (native, script) = (self.0.get(name), own.get(name));
-        if native.is_some_and(|counts| counts.contains(&native_arguments))
-            || script.is_some_and(|counts| counts.contains(&written))
-        {
+        let is_native = native.is_some_and(|counts| counts.contains(&native_arguments));
+        let is_script = script.is_some_and(|counts| counts.contains(&written));
+        if is_native && is_script {
+            // The language would take the script's, also for a method of a table or a message.
+            return Some(format!(
+                "`{name}` is built in and a function of this file: give the function another name"
+            ));
+        }
+        if is_native || is_script {
             return None;
         }
         if native.is_none() && script.is_none() {

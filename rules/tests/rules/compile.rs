@@ -36,6 +36,10 @@ fn what_can_be_known_before_a_run_is_refused() {
         ("publish(\"a\", 1);", "publish works only in a handler"),
         ("table(\"a\").put(1, 2);", "put works only in a handler"),
         ("on_message(\"a/#/b\", \"f\"); fn f(m) {}", "`#` must be the last level"),
+        (
+            "fn query(m) {} fn f(e) { table(\"t\").query(\"h\") }",
+            "`query` is built in and a function of this file",
+        ),
         ("fn f(e) { publsh(\"a\", 1); }", "no function `publsh`: did you mean `publish`?"),
         ("fn f(e) { if false { nonsense_x(1); } }", "no function `nonsense_x`"),
         ("fn f(e) { publish(\"a\"); }", "`publish` takes 2 or 3 arguments here, not 1"),

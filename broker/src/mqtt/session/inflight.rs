@@ -9,22 +9,25 @@ pub(crate) struct Inflight {
     first: u16,
     /// Whether each is still unacknowledged; the first always is.
     slots: VecDeque<bool>,
+    /// How many are.
+    outstanding: u16,
     max: u16,
 }
 
 impl Inflight {
     /// A window of at most `max` packets.
     pub(crate) fn new(max: u16) -> Inflight {
-        Inflight { first: 1, slots: VecDeque::new(), max: max.max(1) }
+        Inflight { first: 1, slots: VecDeque::new(), outstanding: 0, max: max.max(1) }
     }
 
     /// The next packet id, unless the window is full.
     pub(crate) fn next(&mut self) -> Option<u16> {
-        if self.slots.len() >= usize::from(self.max) {
+        if self.is_full() {
             return None;
         }
         let offset = u16::try_from(self.slots.len()).ok()?;
         self.slots.push_back(true);
+        self.outstanding += 1;
         Some(nth(self.first, offset))
     }
 
@@ -35,6 +38,7 @@ impl Inflight {
         if !std::mem::replace(slot, false) {
             return false;
         }
+        self.outstanding -= 1;
         while self.slots.front() == Some(&false) {
             self.slots.pop_front();
             self.first = nth(self.first, 1);
@@ -44,7 +48,8 @@ impl Inflight {
 
     /// Whether nothing more may be sent until something is acknowledged.
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= usize::from(self.max)
+        // Ids behind an old one that is never acknowledged cannot go round more than once.
+        self.outstanding >= self.max || self.slots.len() >= usize::from(u16::MAX)
     }
 }
 
@@ -72,10 +77,24 @@ mod tests {
         let mut window = Inflight::new(2);
         assert_eq!((window.next(), window.next(), window.next()), (Some(1), Some(2), None));
         assert!(window.acknowledge(2));
-        assert!(window.is_full(), "ids in between stay taken until the oldest is free");
-        assert!(window.acknowledge(1));
-        assert_eq!(window.next(), Some(3));
+        assert_eq!((window.next(), window.next()), (Some(3), None), "any acknowledgement opens it");
+        assert!(!window.acknowledge(2), "not twice");
+        assert!(window.acknowledge(1) && window.acknowledge(3));
+        assert_eq!(window.next(), Some(4));
         assert!(!window.acknowledge(1) && !window.acknowledge(0) && !window.acknowledge(9));
+    }
+
+    #[test]
+    fn ids_do_not_go_round_past_one_that_is_out() {
+        let mut window = Inflight::new(10);
+        assert_eq!(window.next(), Some(1));
+        for id in 2..=u16::MAX {
+            assert_eq!(window.next(), Some(id));
+            assert!(window.acknowledge(id));
+        }
+        assert_eq!(window.next(), None);
+        assert!(window.acknowledge(1));
+        assert_eq!(window.next(), Some(1));
     }
 
     proptest! {

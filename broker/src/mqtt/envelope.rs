@@ -14,10 +14,16 @@
 //! ```
 //! All integers outside the frames are little-endian.
 
-use bytes::{BufMut, Bytes, BytesMut};
+mod builder;
+mod message;
+
+use bytes::{Bytes, BytesMut};
 use pointsman_rules::EventId;
 
-use super::codec::{QoS, write_remaining_length};
+use super::codec::QoS;
+
+pub use builder::EnvelopeBuilder;
+pub use message::Message;
 
 const META_BYTES: usize = 24;
 const FOOTER_BYTES: usize = 56;
@@ -67,15 +73,6 @@ pub struct Origin<'a> {
     pub first_id: EventId,
 }
 
-/// Collects messages and seals them into an [`Envelope`].
-#[derive(Debug, Default)]
-pub struct EnvelopeBuilder {
-    frames: BytesMut,
-    properties: Vec<u8>,
-    metas: Vec<Meta>,
-    interest: Interest,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Meta {
     frame_at: u32,
@@ -85,128 +82,6 @@ struct Meta {
     topic_len: u16,
     fixed_len: u8,
     flags: u8,
-}
-
-impl EnvelopeBuilder {
-    /// Adds a message. `topic` and `payload` together are at most 256 MiB, which the packet size limit sees to.
-    pub fn push(&mut self, topic: &str, payload: &[u8], properties: &[u8], marks: Marks) {
-        let remaining = 2 + topic.len() + payload.len();
-        let frame_at = self.frames.len();
-        self.frames.reserve(remaining + 5);
-        self.frames.put_u8(0x30);
-        write_remaining_length(&mut self.frames, remaining);
-        let fixed_len = self.frames.len() - frame_at;
-        self.frames.put_u16(u16_of(topic.len()));
-        self.frames.put_slice(topic.as_bytes());
-        self.frames.put_slice(payload);
-        let properties_at = self.properties.len();
-        self.properties.extend_from_slice(properties);
-        self.metas.push(Meta {
-            frame_at: u32_of(frame_at),
-            frame_len: u32_of(self.frames.len() - frame_at),
-            properties_at: u32_of(properties_at),
-            properties_len: u32_of(properties.len()),
-            topic_len: u16_of(topic.len()),
-            fixed_len: u8::try_from(fixed_len).expect("a fixed header is at most five bytes"),
-            flags: flags(marks),
-        });
-        self.interest.durable |= marks.interest.durable && marks.qos > QoS::AtMostOnce;
-        self.interest.rules |= marks.interest.rules;
-    }
-
-    /// Makes room for messages of about that many bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.frames.reserve(bytes + bytes / 8 + FOOTER_BYTES);
-    }
-
-    /// Moves the messages of another builder to the end of this one.
-    pub fn append(&mut self, other: &mut EnvelopeBuilder) {
-        let (frames, properties) = (u32_of(self.frames.len()), u32_of(self.properties.len()));
-        self.frames.extend_from_slice(&other.frames);
-        self.properties.append(&mut other.properties);
-        self.metas.extend(other.metas.drain(..).map(|meta| Meta {
-            frame_at: meta.frame_at + frames,
-            properties_at: meta.properties_at + properties,
-            ..meta
-        }));
-        self.interest.durable |= other.interest.durable;
-        self.interest.rules |= other.interest.rules;
-        *other = EnvelopeBuilder::default();
-    }
-
-    /// How many messages were added.
-    pub fn len(&self) -> usize {
-        self.metas.len()
-    }
-
-    /// Whether no message was added.
-    pub fn is_empty(&self) -> bool {
-        self.metas.is_empty()
-    }
-
-    /// Bytes of the frames so far.
-    pub fn frame_bytes(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// What the messages together need; `durable` only counts for QoS 1 and 2.
-    pub fn interest(&self) -> Interest {
-        self.interest
-    }
-
-    /// Seals what was added and leaves the builder empty.
-    pub fn seal(&mut self, origin: &Origin<'_>) -> Envelope {
-        let mut bytes = std::mem::take(&mut self.frames);
-        let properties_base = bytes.len();
-        let user = origin.user.unwrap_or_default();
-        let identity = origin.client_id.len() + user.len();
-        bytes.reserve(self.properties.len() + identity + self.metas.len() * META_BYTES + FOOTER_BYTES);
-        bytes.put_slice(&self.properties);
-        let client_at = bytes.len();
-        bytes.put_slice(origin.client_id.as_bytes());
-        bytes.put_slice(user.as_bytes());
-        let metas_at = bytes.len();
-        for meta in &self.metas {
-            bytes.put_u32_le(meta.frame_at);
-            bytes.put_u32_le(meta.frame_len);
-            bytes.put_u32_le(meta.properties_at + u32_of(properties_base));
-            bytes.put_u32_le(meta.properties_len);
-            bytes.put_u16_le(meta.topic_len);
-            bytes.put_u8(meta.fixed_len);
-            bytes.put_u8(meta.flags);
-            bytes.put_u32_le(0);
-        }
-        bytes.put_u64_le(0);
-        bytes.put_u64_le(origin.publisher);
-        bytes.put_u128_le(origin.first_id.to_u128());
-        bytes.put_u32_le(u32_of(metas_at));
-        bytes.put_u32_le(u32_of(self.metas.len()));
-        bytes.put_u32_le(u32_of(client_at));
-        bytes.put_u16_le(u16_of(origin.client_id.len()));
-        bytes.put_u16_le(origin.user.map_or(NO_USER, |user| u16_of(user.len())));
-        bytes.put_u8(u8::from(self.interest.durable) | u8::from(self.interest.rules) << 1);
-        bytes.put_u8(origin.hops);
-        bytes.put_u8(FORMAT_VERSION);
-        bytes.put_bytes(0, 5);
-        self.metas.clear();
-        self.properties.clear();
-        self.interest = Interest::default();
-        Envelope { bytes: bytes.freeze() }
-    }
-}
-
-fn flags(marks: Marks) -> u8 {
-    let mut flags = marks.qos as u8;
-    if marks.retain {
-        flags |= FLAG_RETAIN;
-    }
-    if marks.interest.durable {
-        flags |= FLAG_DURABLE;
-    }
-    if marks.interest.rules {
-        flags |= FLAG_RULES;
-    }
-    flags
 }
 
 /// A sealed envelope. Cloning counts a reference.
@@ -391,66 +266,6 @@ impl Envelope {
         let at = self.bytes.len() - FOOTER_BYTES + at;
         u64::from_le_bytes(self.bytes[at..at + 8].try_into().expect("eight bytes"))
     }
-}
-
-/// One message of an envelope.
-#[derive(Debug, Clone, Copy)]
-pub struct Message<'a> {
-    envelope: &'a Envelope,
-    meta: Meta,
-    frame: &'a [u8],
-}
-
-impl<'a> Message<'a> {
-    /// Its topic, as bytes of UTF-8.
-    pub fn topic_bytes(&self) -> &'a [u8] {
-        let at = usize::from(self.meta.fixed_len) + 2;
-        &self.frame[at..at + usize::from(self.meta.topic_len)]
-    }
-
-    /// Its topic.
-    pub fn topic(&self) -> &'a str {
-        std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
-    }
-
-    /// Its topic with the two bytes of length before it, then its payload: the frame without its fixed header.
-    pub fn body(&self) -> &'a [u8] {
-        &self.frame[usize::from(self.meta.fixed_len)..]
-    }
-
-    /// Its payload.
-    pub fn payload(&self) -> &'a [u8] {
-        &self.frame[usize::from(self.meta.fixed_len) + 2 + usize::from(self.meta.topic_len)..]
-    }
-
-    /// Its payload, sharing the envelope's memory.
-    pub fn payload_shared(&self) -> Bytes {
-        self.envelope.bytes.slice_ref(self.payload())
-    }
-
-    /// Its MQTT 5 properties, without length, topic alias and subscription identifiers.
-    pub fn properties(&self) -> &'a [u8] {
-        let at = self.meta.properties_at as usize;
-        &self.envelope.bytes[at..at + self.meta.properties_len as usize]
-    }
-
-    /// How it was published.
-    pub fn marks(&self) -> Marks {
-        let flags = self.meta.flags;
-        Marks {
-            qos: QoS::from_bits(flags & FLAG_QOS).unwrap_or(QoS::AtMostOnce),
-            retain: flags & FLAG_RETAIN != 0,
-            interest: Interest { durable: flags & FLAG_DURABLE != 0, rules: flags & FLAG_RULES != 0 },
-        }
-    }
-}
-
-fn u32_of(value: usize) -> u32 {
-    u32::try_from(value).expect("an envelope is below 4 GiB: packets are at most 256 MiB")
-}
-
-fn u16_of(value: usize) -> u16 {
-    u16::try_from(value).expect("MQTT texts are at most 65,535 bytes")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::store::{Query, RealDisk, Row, Store, StoreOptions};
-use pointsman_tests::{Client, Endpoints, QoS, ServerProcess, TestServer, eventually};
+use pointsman_tests::{Client, Endpoints, QoS, ServerProcess, TestServer, eventually, within};
 use serde_json::{Value, json};
 
 /// A debug build on a busy machine takes longer than a rule may by default.
@@ -312,4 +312,36 @@ async fn every_limit_of_a_run_ends_it_and_says_its_name() {
     for (message, limit) in messages.into_iter().zip(limits) {
         assert!(message.contains(limit), "the limit {limit} should be named: {message}");
     }
+}
+
+/// Rules slower than their publishers hold the publishers up, and not themselves.
+#[tokio::test]
+async fn a_flood_of_what_rules_want_is_handled_at_the_rules_own_pace() {
+    const MESSAGES: usize = 3_000;
+    let rule = r#"
+        on_message("in/#", "echo");
+        fn echo(msg) { publish("out", msg.payload); }
+    "#;
+    let server = TestServer::builder()
+        .without_bundled_rules()
+        .rule("echo", rule)
+        .config(|config| {
+            config.limits.spine_bytes_max = 64 * 1024;
+            config.rules.queue_events_max = 16;
+            config.rules.run_time_max_ms = 10_000;
+        })
+        .start()
+        .await;
+    let mut listener = server.mqtt("listener").await;
+    listener.subscribe("out", QoS::AtMostOnce).await;
+    let mut publisher = server.mqtt("publisher").await;
+    for number in 0..MESSAGES {
+        publisher.send("in/flood", format!("{number:0200}")).await;
+    }
+    let heard = within("every message is answered", async {
+        for number in 0..MESSAGES {
+            assert_eq!(listener.recv().await.text(), format!("{number:0200}"));
+        }
+    });
+    heard.await;
 }

@@ -22,6 +22,8 @@ use crate::store::{AppendError, Appended, Seq};
 const BATCH_EVENTS_MAX: usize = 256;
 /// Batches that may wait for the disk.
 const BATCHES_MAX: usize = 16;
+/// Bytes that may wait on the spine before what rules publish has to wait too.
+const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long what rules publish waits for the spine at most.
 const SPINE_PATIENCE: Duration = Duration::from_secs(1);
 /// A thread of the pipeline that has to wait for room looks again after this.
@@ -136,10 +138,11 @@ fn send(pipeline: &Weak<Pipeline>, outbox: &Receiver<Batch>) {
     }
 }
 
-/// Slows rules down while the spine lags. Not for ever: it may be the rules themselves that it waits for.
+/// Slows rules down where what they publish piles up far beyond what publishers may cause. Not for ever: it may be the
+/// rules themselves that the spine waits for, which is why they do not wait as soon as publishers do.
 fn wait_for_spine(pipeline: &Pipeline) {
     let mut waited = Duration::ZERO;
-    while pipeline.spine.is_lagging() && waited < SPINE_PATIENCE {
+    while pipeline.spine.stats().lag_bytes > OUTPUT_BYTES_MAX && waited < SPINE_PATIENCE {
         thread::sleep(BRIEF);
         waited += BRIEF;
     }

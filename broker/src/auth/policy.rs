@@ -106,7 +106,7 @@ impl Policy {
         Policy::parse(
             r#"{ "Statement": [
                 { "Effect": "Allow", "Action": ["connect", "publish", "subscribe", "receive"], "Resource": "*" },
-                { "Effect": "Deny", "Action": "publish", "Resource": "$*" } ] }"#,
+                { "Effect": "Deny", "Action": "publish", "Resource": ["$*", "chat/in/*"] } ] }"#,
         )
         .expect("a constant that a test reads")
     }
@@ -307,5 +307,6 @@ mod tests {
         let admin = Policy::admin().bind("c1", Some("admin"));
         assert!(admin.allows(Action::Subscribe, "#") && admin.allows(Action::Receive, "chat/in/c2"));
         assert!(!admin.allows(Action::Publish, "$aws/events/presence/connected/c1"));
+        assert!(!admin.allows(Action::Publish, "chat/in/c2"));
     }
 }

@@ -31,10 +31,19 @@ pub struct Connect {
     pub receive_max: u16,
     /// The largest packet the client takes.
     pub packet_bytes_max: u32,
+    /// Seconds that the session outlives the connection; `u32::MAX` for ever. Before MQTT 5: 0 for a clean session,
+    /// `u32::MAX` for another.
+    pub session_expiry_seconds: u32,
+    /// How many topic aliases the client takes.
+    pub topic_alias_max: u16,
+    /// Whether CONNACK may carry response information.
+    pub request_response_info: bool,
     /// Whether reason strings may be sent on packets other than CONNACK and DISCONNECT.
     pub request_problem_info: bool,
     /// The method of an enhanced authentication, where one is asked for.
     pub auth_method: Option<ByteString>,
+    /// What the method starts with.
+    pub auth_data: Option<Bytes>,
 }
 
 /// A will.
@@ -48,6 +57,8 @@ pub struct Will {
     pub qos: QoS,
     /// Whether it is to be retained.
     pub retain: bool,
+    /// Seconds between the end of the connection and its publication.
+    pub delay_seconds: u32,
     /// Its properties as they go into a PUBLISH.
     pub properties: Vec<u8>,
 }
@@ -63,17 +74,41 @@ pub struct Subscription {
     pub no_local: bool,
     /// Keep the publisher's RETAIN flag.
     pub retain_as_published: bool,
+    /// When retained messages are sent.
+    pub retain_handling: RetainHandling,
+}
+
+/// When a subscription is sent the retained messages that match it (MQTT 5 §3.8.3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RetainHandling {
+    /// Whenever it is made.
+    #[default]
+    Always = 0,
+    /// If it was not there before.
+    IfNew = 1,
+    /// Never.
+    Never = 2,
 }
 
 /// The other packets of a client, but for PUBLISH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// AUTH.
-    Auth,
+    Auth {
+        /// Success (0x00), continue (0x18) or re-authenticate (0x19).
+        reason: u8,
+        /// The method.
+        method: Option<ByteString>,
+        /// What the method says.
+        data: Option<Bytes>,
+    },
     /// DISCONNECT with its reason.
     Disconnect {
         /// Whether the will is to be published all the same.
         with_will: bool,
+        /// Another session expiry than that of CONNECT, in seconds.
+        session_expiry_seconds: Option<u32>,
     },
     /// PINGREQ.
     PingRequest,
@@ -163,6 +198,7 @@ fn control_v3(packet: v3::Packet) -> Result<Control, ProtocolError> {
                     qos: qos_of(qos),
                     no_local: false,
                     retain_as_published: false,
+                    retain_handling: RetainHandling::Always,
                 })
                 .collect(),
         }),
@@ -170,7 +206,7 @@ fn control_v3(packet: v3::Packet) -> Result<Control, ProtocolError> {
             Ok(Control::Unsubscribe { packet_id: packet_id.get(), filters: topic_filters })
         }
         v3::Packet::PingRequest => Ok(Control::PingRequest),
-        v3::Packet::Disconnect => Ok(Control::Disconnect { with_will: false }),
+        v3::Packet::Disconnect => Ok(Control::Disconnect { with_will: false, session_expiry_seconds: None }),
         other => Err(unexpected(other.packet_type())),
     }
 }
@@ -188,6 +224,11 @@ fn control_v5(packet: v5::Packet) -> Result<Control, ProtocolError> {
                     qos: qos_of(options.qos),
                     no_local: options.no_local,
                     retain_as_published: options.retain_as_published,
+                    retain_handling: match options.retain_handling {
+                        v5::RetainHandling::AtSubscribe => RetainHandling::Always,
+                        v5::RetainHandling::AtSubscribeNew => RetainHandling::IfNew,
+                        v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
+                    },
                 })
                 .collect(),
         }),
@@ -198,8 +239,13 @@ fn control_v5(packet: v5::Packet) -> Result<Control, ProtocolError> {
         v5::Packet::PingRequest => Ok(Control::PingRequest),
         v5::Packet::Disconnect(disconnect) => Ok(Control::Disconnect {
             with_will: disconnect.reason_code == v5::DisconnectReasonCode::DisconnectWithWillMessage,
+            session_expiry_seconds: disconnect.session_expiry_interval_secs,
         }),
-        v5::Packet::Auth(_) => Ok(Control::Auth),
+        v5::Packet::Auth(auth) => Ok(Control::Auth {
+            reason: auth.reason_code as u8,
+            method: auth.auth_method,
+            data: auth.auth_data,
+        }),
         other => Err(unexpected(other.packet_type())),
     }
 }
@@ -256,12 +302,17 @@ fn connect_v3(connect: v3::Connect, version: Version) -> Connect {
             payload: will.message,
             qos: qos_of(will.qos),
             retain: will.retain,
+            delay_seconds: 0,
             properties: Vec::new(),
         }),
         receive_max: u16::MAX,
         packet_bytes_max: u32::MAX,
+        session_expiry_seconds: if connect.clean_session { 0 } else { u32::MAX },
+        topic_alias_max: 0,
+        request_response_info: false,
         request_problem_info: false,
         auth_method: None,
+        auth_data: None,
     }
 }
 
@@ -274,6 +325,7 @@ fn connect_v5(connect: v5::Connect) -> Connect {
         username: connect.username,
         password: connect.password,
         will: connect.last_will.map(|will| Will {
+            delay_seconds: will.will_delay_interval_sec.unwrap_or(0),
             properties: will_properties(&will),
             topic: will.topic,
             payload: will.message,
@@ -282,8 +334,12 @@ fn connect_v5(connect: v5::Connect) -> Connect {
         }),
         receive_max: connect.receive_max.map_or(u16::MAX, std::num::NonZeroU16::get),
         packet_bytes_max: connect.max_packet_size.map_or(u32::MAX, std::num::NonZeroU32::get),
+        session_expiry_seconds: connect.session_expiry_interval_secs,
+        topic_alias_max: connect.topic_alias_max,
+        request_response_info: connect.request_response_info,
         request_problem_info: connect.request_problem_info,
         auth_method: connect.auth_method,
+        auth_data: connect.auth_data,
     }
 }
 
@@ -322,9 +378,17 @@ fn put_text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_slice(bytes);
 }
 
-/// What CONNACK tells an MQTT 5 client besides the reason.
+/// What CONNACK tells besides the reason; all but the first go to MQTT 5 only.
 #[derive(Debug, Clone, Default)]
 pub struct ConnackOptions<'a> {
+    /// Whether there is a session from before.
+    pub session_present: bool,
+    /// The session expiry in seconds, where it is not what the client asked for.
+    pub session_expiry_seconds: Option<u32>,
+    /// The prefix of topics for responses.
+    pub response_info: Option<&'a str>,
+    /// The method of an enhanced authentication that has succeeded, and its last data.
+    pub auth: Option<(&'a str, &'a [u8])>,
     /// The client id that the server made.
     pub assigned_client_id: Option<&'a str>,
     /// Why it was refused, in words.
@@ -342,13 +406,17 @@ pub struct ConnackOptions<'a> {
 /// Writes CONNACK.
 pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, options: &ConnackOptions<'_>) {
     if version != Version::V5 {
-        out.put_slice(&[0x20, 2, 0, reason.connack_v3()]);
+        // 3.1 has no session present, and a refusal says no. [MQTT-3.2.2-4]
+        let present = options.session_present && reason == Reason::Success && version != Version::V31;
+        out.put_slice(&[0x20, 2, u8::from(present), reason.connack_v3()]);
         return;
     }
     let mut properties = Vec::new();
     if reason == Reason::Success {
-        // Session Expiry Interval 0: sessions end with their connection as yet.
-        properties.put_slice(&[0x11, 0, 0, 0, 0]);
+        if let Some(seconds) = options.session_expiry_seconds {
+            properties.put_u8(0x11);
+            properties.put_u32(seconds);
+        }
         properties.put_u8(0x21);
         properties.put_u16(options.receive_max);
         properties.put_slice(&[0x24, 1]); // Maximum QoS
@@ -366,6 +434,16 @@ pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, opti
             properties.put_u8(0x13);
             properties.put_u16(seconds);
         }
+        if let Some(prefix) = options.response_info {
+            properties.put_u8(0x1A);
+            put_text(&mut properties, prefix.as_bytes());
+        }
+        if let Some((method, data)) = options.auth {
+            properties.put_u8(0x15);
+            put_text(&mut properties, method.as_bytes());
+            properties.put_u8(0x16);
+            put_text(&mut properties, data);
+        }
     }
     if let Some(text) = options.reason_string {
         properties.put_u8(0x1F);
@@ -374,7 +452,7 @@ pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, opti
     out.put_u8(0x20);
     let properties_len = super::remaining_length_len(properties.len());
     write_remaining_length(out, 2 + properties_len + properties.len());
-    out.put_slice(&[0, reason as u8]);
+    out.put_slice(&[u8::from(options.session_present && reason == Reason::Success), reason as u8]);
     write_remaining_length(out, properties.len());
     out.put_slice(&properties);
 }

@@ -8,7 +8,9 @@ mod reason;
 use bytes::{BufMut, BytesMut};
 
 pub use control::{ConnackOptions, encode_disconnect, version_of_connect};
-pub use control::{Connect, Control, Subscription, Will, decode_connect, decode_control, encode_connack};
+pub use control::{
+    Connect, Control, RetainHandling, Subscription, Will, decode_connect, decode_control, encode_connack,
+};
 pub(crate) use publish::without_alias;
 pub use publish::{OutboundPublish, PublishView, encode_publish, parse_publish};
 pub use reason::Reason;

@@ -135,12 +135,14 @@ where
     hub.telemetry.connections_total.add(1);
     let keep_alive = keep_alive_seconds(connect, hub);
     let options = ConnackOptions {
+        session_expiry_seconds: Some(0),
         assigned_client_id: assigned.then_some(&*client.client_id),
         reason_string: None,
         server_keep_alive_seconds: (keep_alive != connect.keep_alive_seconds).then_some(keep_alive),
         receive_max: u16::MAX,
         packet_bytes_max: u32::try_from(hub.limits.packet_bytes_max).unwrap_or(u32::MAX),
         topic_alias_max: hub.limits.topic_alias_max,
+        ..ConnackOptions::default()
     };
     let mut out = BytesMut::new();
     encode_connack(&mut out, connect.version, Reason::Success, &options);

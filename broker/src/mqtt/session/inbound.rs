@@ -231,8 +231,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 encode_pingresp(&mut self.outbound);
                 Ok(())
             }
-            Control::Disconnect { with_will } => Err(End::Goodbye { with_will }),
-            Control::Auth => refused(Reason::ProtocolError, "an AUTH without an authentication method"),
+            Control::Disconnect { with_will, .. } => Err(End::Goodbye { with_will }),
+            Control::Auth { .. } => {
+                refused(Reason::ProtocolError, "an AUTH without an authentication method")
+            }
         }
     }
 

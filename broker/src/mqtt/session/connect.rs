@@ -107,7 +107,7 @@ where
     };
     let assigned = connect.client_id.is_empty();
     if assigned {
-        connect.client_id = format!("auto-{}", random_uuid()).into();
+        connect.client_id = format!("auto-{}", random_uuid());
     }
     match admit(&connect, assigned, hub).await {
         Ok(identity) => Some(Greeted { connect, identity, assigned }),
@@ -180,7 +180,7 @@ where
     T: AsyncRead + Unpin,
 {
     loop {
-        if inbound.first().is_some_and(|first| *first != 0x10) {
+        if inbound.first().is_some_and(|first| first >> 4 != 1) {
             // [MQTT-3.1.0-1]
             let error = ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT");
             return Err(Unreadable { version: None, error });

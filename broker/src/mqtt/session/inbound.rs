@@ -295,7 +295,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if qos == QoS::AtLeastOnce { Reason::GrantedQoS1 } else { Reason::Success }
     }
 
-    fn unsubscribe(&mut self, packet_id: u16, filters: &[bytestring::ByteString]) {
+    fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
         let mut gone = Vec::new();
         let codes: Vec<Reason> = filters
             .iter()
@@ -305,7 +305,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                     return Reason::NoSubscriptionExisted;
                 }
                 self.filters.retain(|mine| *mine != filter);
-                gone.push(text.to_string());
+                gone.push(text.clone());
                 Reason::Success
             })
             .collect();

@@ -67,6 +67,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                     retain: delivery.retain_as_published && marks.retain,
                     dup: false,
                     packet_id,
+                    topic_alias: None,
+                    send_topic: true,
+                    expiry_seconds: None,
                 };
                 encode_publish(&mut self.outbound, self.version, &publish);
                 sent += 1;

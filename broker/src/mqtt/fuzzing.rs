@@ -67,11 +67,11 @@ fn read_publish(first: u8, body: &[u8], version: Version) {
 /// What was taken from one client is written for another, and has to be a good packet again.
 fn republish(topic: &[u8], payload: &[u8], properties: &[u8], version: Version) {
     let Ok(len) = u16::try_from(topic.len()) else { panic!("a topic is longer than its length can say") };
-    let out_of =
-        publish_of([&len.to_be_bytes(), topic, payload].concat(), 2 + topic.len(), properties, version);
-    let head = frame_head(&out_of, usize::MAX).ok().flatten();
-    let Some(head) = head.filter(|head| head.len == out_of.len()) else { panic!("the length is not right") };
-    match parse_publish(head.first, &out_of[head.head_len..], version) {
+    let body = [&len.to_be_bytes(), topic, payload].concat();
+    let written = publish_of(&body, 2 + topic.len(), properties, version);
+    let head = frame_head(&written, usize::MAX).ok().flatten();
+    let Some(head) = head.filter(|head| head.len == written.len()) else { panic!("the length is not right") };
+    match parse_publish(head.first, &written[head.head_len..], version) {
         Ok(again) => {
             assert_eq!((again.topic, again.payload), (topic, payload));
             let expiry = message_expiry(properties).map(|_| EXPIRY);
@@ -83,10 +83,10 @@ fn republish(topic: &[u8], payload: &[u8], properties: &[u8], version: Version) 
 
 const EXPIRY: u32 = 0x0102_0304;
 
-fn publish_of(body: Vec<u8>, topic_len: usize, properties: &[u8], version: Version) -> BytesMut {
+fn publish_of(body: &[u8], topic_len: usize, properties: &[u8], version: Version) -> BytesMut {
     let mut out = BytesMut::new();
     let publish = OutboundPublish {
-        body: &body,
+        body,
         topic_len,
         properties,
         subscription_ids: &[],

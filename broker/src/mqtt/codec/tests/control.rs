@@ -147,6 +147,8 @@ fn bad_packets_of_other_kinds_are_refused() {
         ("CONNACK", V311, 0x20, b"\x00\x00", PROTOCOL),
         ("SUBACK", V5, 0x90, b"\x00\x07\x00\x00", PROTOCOL),
         ("UNSUBACK", V5, 0xb0, b"\x00\x07\x00\x00", PROTOCOL),
+        ("SUBACK with flags", V5, 0x92, b"\x00\x07\x00\x00", MALFORMED),
+        ("UNSUBACK with flags", V5, 0xb1, b"\x00\x07\x00\x00", MALFORMED),
         ("PINGRESP", V311, 0xd0, b"", PROTOCOL),
         ("a second CONNECT", V311, 0x10, b"", PROTOCOL),
     ];

@@ -2,6 +2,8 @@
 
 pub mod codec;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 mod session;
 mod spine;

@@ -46,7 +46,9 @@ pub enum Control {
 }
 
 const SUBSCRIBE: u8 = 8;
+const SUBACK: u8 = 9;
 const UNSUBSCRIBE: u8 = 10;
+const UNSUBACK: u8 = 11;
 const PINGREQ: u8 = 12;
 const DISCONNECT: u8 = 14;
 const AUTH: u8 = 15;
@@ -59,6 +61,8 @@ pub fn decode_control(packet: &[u8], version: Version) -> Result<Control, Protoc
     let packet_type = head.first >> 4;
     let expected_flags = match packet_type {
         SUBSCRIBE | UNSUBSCRIBE => 0b0010,
+        // Two things are wrong with these at once, and interoperability suites ask for this one.
+        SUBACK | UNSUBACK if head.first & 0x0f != 0 => 0,
         PINGREQ | DISCONNECT => 0,
         AUTH if version == Version::V5 => 0,
         _ => return Err(unexpected(head.first)),
@@ -70,10 +74,8 @@ pub fn decode_control(packet: &[u8], version: Version) -> Result<Control, Protoc
         UNSUBSCRIBE => subscribe::read_unsubscribe(body, version),
         DISCONNECT => disconnect::read_disconnect(body, version),
         AUTH => disconnect::read_auth(body),
-        _ => {
-            Reader::new("PINGREQ", body).finish()?;
-            Ok(Control::PingRequest)
-        }
+        PINGREQ => Reader::new("PINGREQ", body).finish().map(|()| Control::PingRequest),
+        _ => Err(unexpected(head.first)),
     }
 }
 

@@ -82,3 +82,6 @@ impl ProtocolError {
         ProtocolError::new(Reason::MalformedPacket, detail)
     }
 }
+
+#[cfg(test)]
+mod tests;

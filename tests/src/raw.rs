@@ -64,6 +64,15 @@ impl Raw {
         }
     }
 
+    /// The next bytes, whatever they are; none if the server has ended the connection.
+    pub async fn bytes(&mut self) -> Bytes {
+        if self.buffer.is_empty() {
+            // An error is an end too.
+            let _ = within("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
+        }
+        self.buffer.split().freeze()
+    }
+
     /// The next packet, which must be of that kind.
     pub async fn expect(&mut self, kind: u8) -> Packet {
         match self.next().await {

@@ -122,13 +122,7 @@ pub struct Will {
 impl Will {
     /// A will at QoS 0 that is not retained.
     pub fn new(topic: &str, payload: &str) -> Will {
-        Will {
-            topic: topic.into(),
-            payload: payload.into(),
-            qos: 0,
-            retain: false,
-            properties: Vec::new(),
-        }
+        Will { topic: topic.into(), payload: payload.into(), qos: 0, retain: false, properties: Vec::new() }
     }
 }
 

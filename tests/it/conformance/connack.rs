@@ -65,9 +65,12 @@ pub(super) async fn everything_is_offered() {
     each(ONLY_V5, async |case| {
         let (mut client, properties) = welcome(&case, &case.connect("client")).await;
         // What is left out is available.
-        for available in
-            [id::RETAIN_AVAILABLE, id::WILDCARD_AVAILABLE, id::SUBSCRIPTION_ID_AVAILABLE, id::SHARED_AVAILABLE]
-        {
+        for available in [
+            id::RETAIN_AVAILABLE,
+            id::WILDCARD_AVAILABLE,
+            id::SUBSCRIPTION_ID_AVAILABLE,
+            id::SHARED_AVAILABLE,
+        ] {
             assert!(!properties.contains(&(available, bytes::Bytes::from_static(&[0]))), "{properties:?}");
         }
         assert!(properties.iter().all(|(found, _)| *found != id::QOS_MAX), "{properties:?}");
@@ -153,10 +156,8 @@ pub(super) async fn a_refusal_fits_into_what_the_client_takes() {
 #[tokio::test]
 pub(super) async fn an_authentication_method_that_is_not_offered_is_refused() {
     each(ONLY_V5, async |case| {
-        let properties = [
-            wire::property_text(id::AUTH_METHOD, "GS2-KRB5"),
-            wire::property_text(id::AUTH_DATA, "data"),
-        ];
+        let properties =
+            [wire::property_text(id::AUTH_METHOD, "GS2-KRB5"), wire::property_text(id::AUTH_DATA, "data")];
         for count in 1..=2 {
             let properties = properties[..count].concat();
             case.rejects(&Connect { properties, ..case.connect("method") }, 0, &[0x8C]).await;

@@ -307,7 +307,8 @@ pub(super) async fn a_will_that_is_no_message_is_refused() {
                 wire::property_varint(id::SUBSCRIPTION_ID, 1),
             ] {
                 let will = Will { properties, ..Will::new(&case.topic("will"), "x") };
-                case.refuses_connect("a will's property", &case.connect("will").will(will).packet(), WRONG).await;
+                case.refuses_connect("a will's property", &case.connect("will").will(will).packet(), WRONG)
+                    .await;
             }
         }
     })

@@ -67,7 +67,8 @@ pub(super) async fn packets_that_are_cut_off_are_malformed() {
         let whole = case.subscribe(7, &[("abc", 0)], &[]);
         for len in 5..whole.len() {
             let cut = wire::packet(0x82, &whole[2..len]);
-            case.refuses(&format!("SUBSCRIBE of {len} bytes"), &cut, &[MALFORMED, PROTOCOL_ERROR, 0x8F]).await;
+            case.refuses(&format!("SUBSCRIBE of {len} bytes"), &cut, &[MALFORMED, PROTOCOL_ERROR, 0x8F])
+                .await;
         }
         let whole = case.connect("cut").packet();
         for len in 2..whole.len() {
@@ -100,7 +101,8 @@ pub(super) async fn packet_id_0_is_refused() {
         let topic = case.topic("a");
         for flags in [2, 4] {
             let properties = case.is_v5().then_some(&[][..]);
-            let publish = wire::Publish { flags, topic: topic.as_bytes(), packet_id: 0, properties, payload: b"" };
+            let publish =
+                wire::Publish { flags, topic: topic.as_bytes(), packet_id: 0, properties, payload: b"" };
             case.refuses("PUBLISH", &publish.packet(), WRONG).await;
         }
         case.refuses("SUBSCRIBE", &case.subscribe(0, &[(&topic, 0)], &[]), WRONG).await;
@@ -226,7 +228,8 @@ pub(super) async fn a_property_that_may_be_there_once_is_refused_twice() {
             wire::property_text(id::CORRELATION_DATA, "c"),
             wire::property_text(id::CONTENT_TYPE, "t"),
         ] {
-            case.refuses("PUBLISH", &case.publish(0, case.topic("a"), &twice(property)), &[PROTOCOL_ERROR]).await;
+            case.refuses("PUBLISH", &case.publish(0, case.topic("a"), &twice(property)), &[PROTOCOL_ERROR])
+                .await;
         }
         for property in [
             wire::property_u32(id::SESSION_EXPIRY, 60),

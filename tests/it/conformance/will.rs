@@ -97,7 +97,10 @@ pub(super) async fn a_will_has_the_qos_and_properties_it_was_given() {
             let will = Will { qos, properties, ..Will::new(&case.topic("will"), "gone") };
             drop(case.join_with(&case.connect("client").will(will)).await);
             let message = mourner.receive().await;
-            assert_eq!((message.qos, message.text(), message.retain, message.dup), (qos, "gone", false, false));
+            assert_eq!(
+                (message.qos, message.text(), message.retain, message.dup),
+                (qos, "gone", false, false)
+            );
             let pairs = wire::property_values(&message.properties, id::USER_PROPERTY);
             if case.is_v5() {
                 assert_eq!(message.property(id::CONTENT_TYPE).as_deref(), Some(&b"text/plain"[..]));

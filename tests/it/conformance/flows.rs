@@ -296,6 +296,35 @@ pub(super) async fn who_exceeds_the_receive_maximum_of_the_server_is_told() {
 }
 
 #[tokio::test]
+pub(super) async fn what_was_sent_does_not_expire() {
+    each(ONLY_V5, async |case| {
+        let topic = case.topic("expiry");
+        let mut subscriber = case.join_with(&case.persistent("subscriber")).await;
+        subscriber.subscribe(&[(&topic, 2)]).await;
+        let mut publisher = case.join("publisher").await;
+        let second = wire::property_u32(id::MESSAGE_EXPIRY, 1);
+        publisher.publish_with(4, &topic, "x", &second).await;
+        publisher.expect(kind::PUBREC).await;
+        let first = subscriber.published().await;
+        drop(subscriber);
+        let clock = Connect { keep_alive_seconds: 1, ..case.connect("clock") };
+        let mut clock = case.join_with(&clock).await;
+        case.ended(&mut clock, "the clock", &[0x8D]).await;
+        // From the publisher: the rest of the flow goes on.
+        publisher.publish_with(DUP | 4, &topic, "x", &second).await;
+        assert_eq!(publisher.expect(kind::PUBREC).await.packet_id(), 9);
+        publisher.send(&wire::pubrel(9)).await;
+        assert_eq!(publisher.expect(kind::PUBCOMP).await.packet_id(), 9);
+        // To the subscriber: what was begun comes again.
+        let mut subscriber = case.join_with(&case.persistent("subscriber")).await;
+        let again = subscriber.receive().await;
+        assert_eq!((again.packet_id, again.text(), again.dup), (first.packet_id, "x", true));
+        case.quiet(&mut subscriber).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 pub(super) async fn messages_keep_their_order() {
     each(BOTH, async |case| {
         const COUNT: u16 = 120;

@@ -12,6 +12,7 @@ mod retain;
 mod session;
 mod shared;
 mod subscribe;
+mod table;
 mod topics;
 mod websocket;
 mod will;

@@ -13,6 +13,9 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;
+const MASKED: u8 = 0x80;
+/// The length that says that two more bytes of it follow.
+const LONG: u8 = 0x7E;
 
 /// A WebSocket whose frames the case writes itself.
 struct Frames {
@@ -58,10 +61,9 @@ impl Frames {
         let len = payload.len();
         // A mask of zeros leaves the payload as it is.
         let mut frame = match u8::try_from(len) {
-            Ok(len) if len < 126 => vec![first, 0x80 | len],
-            _ => {
-                [&[first, 0x80 | 126][..], &u16::try_from(len).expect("a small frame").to_be_bytes()].concat()
-            }
+            Ok(len) if len < LONG => vec![first, MASKED | len],
+            _ => [&[first, MASKED | LONG][..], &u16::try_from(len).expect("a small frame").to_be_bytes()]
+                .concat(),
         };
         frame.extend([0; 4]);
         frame.extend(payload);
@@ -72,7 +74,7 @@ impl Frames {
     async fn frame(&mut self) -> Option<(u8, Bytes)> {
         loop {
             if let [first, len, ..] = self.received[..] {
-                assert!(len < 126, "the server's answers are short");
+                assert!(len < LONG, "the server's answers are short");
                 let len = usize::from(len);
                 if self.received.len() >= 2 + len {
                     self.received.advance(2);

@@ -16,6 +16,7 @@
 
 mod builder;
 mod message;
+mod single;
 
 use bytes::{Bytes, BytesMut};
 use pointsman_rules::EventId;

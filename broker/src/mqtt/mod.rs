@@ -10,6 +10,6 @@ pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
     Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits, Peer,
-    SessionLimits, serve,
+    RetainedLimits, RetainedStats, SessionLimits, serve,
 };
 pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -10,6 +10,11 @@ mod lifecycle;
 mod outbound;
 mod outbox;
 mod registry;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the connections take it up with the session core")
+)]
+mod retained;
 mod subscriptions;
 
 use std::future::Future;
@@ -32,6 +37,7 @@ pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use retained::{RetainedLimits, RetainedStats};
 
 use outbox::Kick;
 use registry::Registry;

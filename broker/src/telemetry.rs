@@ -1,7 +1,13 @@
 //! Every counter of the server, by name.
 
+mod traffic;
+mod transports;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use traffic::{Batch, Traffic};
+pub use transports::{Open, Transport, Transports};
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -16,6 +22,28 @@ impl Counter {
     /// What it is at.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts by a reason code of MQTT 5.
+#[derive(Debug)]
+pub struct ByCode([Counter; 256]);
+
+impl Default for ByCode {
+    fn default() -> Self {
+        ByCode(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl ByCode {
+    /// Adds one of that code.
+    pub fn add(&self, code: u8) {
+        self.0[usize::from(code)].add(1);
+    }
+
+    /// How many of that code there were.
+    pub fn get(&self, code: u8) -> u64 {
+        self.0[usize::from(code)].get()
     }
 }
 
@@ -37,10 +65,14 @@ pub struct Telemetry {
     pub connections_total: Counter,
     /// Connections refused since the start.
     pub refusals_total: Counter,
-    /// Messages that clients published.
-    pub messages_in_total: Counter,
-    /// Messages written to clients.
-    pub messages_out_total: Counter,
+    /// CONNECT packets refused since the start, by the code of the reason.
+    pub connects_refused: ByCode,
+    /// Connections by transport.
+    pub transports: Arc<Transports>,
+    /// What clients sent.
+    pub received: Traffic,
+    /// What was written to clients.
+    pub sent: Traffic,
     /// Rule runs that ended well.
     pub rule_runs_total: Counter,
     /// Rule runs that failed.

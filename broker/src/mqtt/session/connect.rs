@@ -53,6 +53,7 @@ where
 {
     let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
         hub.telemetry.refusals_total.add(1);
+        hub.telemetry.connects_refused.add(Reason::QuotaExceeded as u8);
         debug!(ip = %peer.ip, "refused: connections_max is reached");
         return;
     };
@@ -205,8 +206,9 @@ async fn refuse_unread<T>(transport: &mut T, hub: &Hub, unreadable: &Unreadable)
 where
     T: AsyncWrite + Unpin,
 {
-    hub.telemetry.refusals_total.add(1);
     let Unreadable { version, error } = unreadable;
+    hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(error.reason as u8);
     debug!(%error, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
@@ -227,6 +229,7 @@ where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };

@@ -21,6 +21,7 @@ use super::connect::{goodbye, keep_alive_seconds};
 use super::inflight::Inflight;
 use super::lifecycle::reason;
 use super::outbox::{Delivery, Kick};
+use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -122,6 +123,9 @@ pub(crate) struct Connection<T> {
     pub(super) last_topic: LastTopic,
     pub(super) aliases: Vec<Option<Box<str>>>,
     pub(super) filters: Vec<TopicFilter>,
+    /// Counted here first, so that a packet costs the other connections nothing.
+    pub(super) received: Batch,
+    pub(super) sent: Batch,
     heard: Instant,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -165,6 +169,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             last_topic: LastTopic::default(),
             aliases: Vec::new(),
             filters: Vec::new(),
+            received: Batch::default(),
+            sent: Batch::default(),
             heard,
             patience,
             timer,
@@ -190,6 +196,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.encode_deliveries(CHUNK_BYTES);
+            self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if woken.outbox {
                 if let Some(kick) = self.client.outbox.take_kick() {
@@ -237,6 +244,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
                     self.outbound.advance(written);
+                    self.hub.telemetry.sent.add_bytes(written);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -262,6 +270,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(())) => {
                     let read = buffer.filled();
                     self.inbound.extend_from_slice(read);
+                    self.hub.telemetry.received.add_bytes(read.len());
                     Poll::Ready(Ok(read.len()))
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -35,6 +35,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             let parsed = self.parse_run(&buffer, &mut used);
             self.inbound = buffer;
             self.inbound.advance(used);
+            self.hub.telemetry.received.add(&mut self.received);
             // What came before a bad packet was good.
             if !self.builder.is_empty() {
                 self.submit().await?;
@@ -52,6 +53,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         while let Some(head) = frame_head(&buffer[*used..], self.hub.limits.packet_bytes_max)? {
             let Some(packet) = buffer.get(*used..*used + head.len) else { return Ok(None) };
             *used += head.len;
+            if head.first >> 4 != 3 {
+                self.received.others(1);
+            }
             match head.first >> 4 {
                 3 => self.take_publish(head, &packet[head.head_len..], buffer.len() - *used + head.len)?,
                 4 => self.take_puback(&packet[head.head_len..])?,
@@ -97,6 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         let marks = Marks { qos: publish.qos, retain: publish.retain, interest: self.last_topic.interest };
         self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
+        self.received.publishes(publish.qos as u8, 1, head.len);
         if publish.qos > QoS::AtMostOnce {
             self.acks.push((publish.packet_id, Reason::Success));
         }
@@ -170,7 +175,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             hops: 0,
             first_id: self.hub.ids.take(self.hub.clock.now_ms(), count),
         });
-        self.hub.telemetry.messages_in_total.add(count as u64);
         if durable {
             envelope = match self.hub.ingress.log(envelope).await {
                 Ok(envelope) => envelope,
@@ -212,6 +216,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     fn flush_acks(&mut self) {
+        self.sent.others(self.acks.len());
         for (packet_id, reason) in self.acks.drain(..) {
             encode_ack(&mut self.outbound, self.version, PUBACK, packet_id, reason);
         }
@@ -228,6 +233,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Ok(())
             }
             Control::PingRequest => {
+                self.sent.others(1);
                 encode_pingresp(&mut self.outbound);
                 Ok(())
             }
@@ -250,6 +256,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Err(reason) => reason,
             })
             .collect();
+        self.sent.others(1);
         encode_suback(&mut self.outbound, self.version, packet_id, &codes);
         if !accepted.is_empty() {
             self.hub.announce_subscriptions(&self.client, "subscribed", accepted);
@@ -309,6 +316,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Reason::Success
             })
             .collect();
+        self.sent.others(1);
         encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
         if !gone.is_empty() {
             self.hub.announce_subscriptions(&self.client, "unsubscribed", gone);

@@ -31,7 +31,7 @@ use super::envelope::{Envelope, Interest};
 use super::spine::{SharedSpine, SpineStats};
 use crate::auth::Auth;
 use crate::clock::{Clock, IdSource};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Open, Telemetry, Transport};
 
 pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
@@ -162,6 +162,11 @@ impl Hub {
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.registry.len()
+    }
+
+    /// Counts a connection as open while what this returns lives.
+    pub fn opened(&self, transport: Transport) -> Open {
+        self.telemetry.transports.open(transport)
     }
 
     /// How long a connection may take from its first byte to the end of its CONNECT.

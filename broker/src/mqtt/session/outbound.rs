@@ -17,7 +17,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             if verbatim {
                 let frames = delivery.envelope.frames(delivery.first as usize, delivery.count as usize);
                 self.outbound.extend_from_slice(frames);
-                self.hub.telemetry.messages_out_total.add(u64::from(delivery.count));
+                self.sent.publishes(0, u64::from(delivery.count), frames.len());
                 self.client.outbox.written(before);
                 continue;
             }
@@ -37,7 +37,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Encodes message by message; false if the window or the buffer is full before the end of the delivery.
     fn encode_each(&mut self, delivery: &mut Delivery, enough: usize) -> bool {
-        let mut sent = 0;
         while delivery.count > 0 {
             if self.outbound.len() >= enough {
                 break;
@@ -68,13 +67,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                     dup: false,
                     packet_id,
                 };
+                let before = self.outbound.len();
                 encode_publish(&mut self.outbound, self.version, &publish);
-                sent += 1;
+                self.sent.publishes(qos as u8, 1, self.outbound.len() - before);
             }
             delivery.first += 1;
             delivery.count -= 1;
         }
-        self.hub.telemetry.messages_out_total.add(sent);
         delivery.count == 0
     }
 }

@@ -20,7 +20,10 @@ use crate::api::http::{self, Api, Listener};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{self, Tls, TlsError};
-use crate::mqtt::{Hub, HubParts, OutboxLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions};
+use crate::mqtt::sys;
+use crate::mqtt::{
+    Hub, HubParts, OutboxLimits, RetainedLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions,
+};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
@@ -150,6 +153,9 @@ impl App {
         };
         let tasks = TaskTracker::new();
         bound.serve(&hub, &tls.acceptor, &api, &tasks);
+        if config.sys.interval_seconds > 0 {
+            tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
+        }
         Ok(App { hub, pipeline, store, tasks, started })
     }
 
@@ -383,5 +389,9 @@ fn session_limits(config: &Config) -> SessionLimits {
         topic_alias_max: limits.topic_alias_max,
         keep_alive_max_seconds: limits.keep_alive_max_seconds,
         outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
+        retained: RetainedLimits {
+            bytes_max: limits.retained_bytes_max,
+            messages_max: limits.retained_messages_max,
+        },
     }
 }

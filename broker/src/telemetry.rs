@@ -58,6 +58,22 @@ pub struct Drops {
     pub not_authorized: Counter,
 }
 
+impl Drops {
+    /// Every reason with its count, by the name it has in metrics.
+    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+        [
+            ("not_authorized", self.not_authorized.get()),
+            ("packet_too_large", self.packet_too_large.get()),
+            ("slow_consumer", self.slow_consumer.get()),
+        ]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_reason().iter().map(|(_, count)| count).sum()
+    }
+}
+
 /// The server's counters.
 #[derive(Debug, Default)]
 pub struct Telemetry {

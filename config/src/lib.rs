@@ -9,7 +9,9 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use sections::{Auth, Config, Data, Durability, Limits, Listen, Log, Rules, Store, Tls};
+pub use sections::{
+    Auth, Config, Data, Durability, Limits, Listen, Log, Metrics, Readers, Rules, Store, Sys, Tls,
+};
 
 /// The largest packet that can be allowed: it must fit a record of the log.
 const PACKET_BYTES_CEILING: usize = 32 * 1024 * 1024;

@@ -5,11 +5,12 @@ mod envelope;
 pub mod listen;
 mod session;
 mod spine;
+pub mod sys;
 
 pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
-    Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits, Peer,
-    RetainedLimits, RetainedStats, SessionLimits, serve,
+    Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits,
+    Peer, Publication, RetainedLimits, RetainedStats, SessionLimits, serve,
 };
 pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

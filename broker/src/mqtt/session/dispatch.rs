@@ -29,6 +29,9 @@ impl Dispatcher {
 
     fn deliver_one(&mut self, hub: &Hub, envelope: &Envelope) {
         let count = envelope.len();
+        for index in (0..count).filter(|index| envelope.message(*index).marks().retain) {
+            hub.retained.apply(envelope, index, hub.clock.now_ms());
+        }
         let mut crowded = false;
         let mut first = 0;
         while first < count {

@@ -4,15 +4,17 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod figures;
 mod inbound;
 mod inflight;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod publish;
 mod registry;
 #[cfg_attr(
     not(test),
-    expect(dead_code, unused_imports, reason = "the connections take it up with the session core")
+    expect(dead_code, unused_imports, reason = "the connections take the rest up with the session core")
 )]
 mod retained;
 mod subscriptions;
@@ -35,12 +37,15 @@ use crate::telemetry::{Open, Telemetry, Transport};
 
 pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
+pub use figures::Figures;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use publish::Publication;
 pub use retained::{RetainedLimits, RetainedStats};
 
 use outbox::Kick;
 use registry::Registry;
+use retained::Retained;
 use subscriptions::Subscriptions;
 
 /// Resolves to an envelope that is on disk and knows its place there, or says why it will not be.
@@ -91,6 +96,8 @@ pub struct SessionLimits {
     pub keep_alive_max_seconds: u16,
     /// What may wait for a slow client.
     pub outbox: OutboxLimits,
+    /// What may be retained.
+    pub retained: RetainedLimits,
 }
 
 /// What all sessions share.
@@ -104,6 +111,7 @@ pub struct Hub {
     pub(crate) ids: Arc<IdSource>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) registry: Registry,
+    pub(crate) retained: Retained,
     pub(crate) places: Arc<Semaphore>,
     next_connection: AtomicU64,
     /// Cancelled when the server stops: no further connection is accepted.
@@ -134,6 +142,7 @@ impl Hub {
     /// Makes a hub and has the spine deliver to its sessions.
     pub fn start(parts: HubParts) -> Arc<Hub> {
         let places = parts.limits.connections_max.min(Semaphore::MAX_PERMITS);
+        let retained = Retained::new(parts.limits.retained.clone());
         let hub = Arc::new(Hub {
             spine: parts.spine,
             ingress: parts.ingress,
@@ -144,6 +153,7 @@ impl Hub {
             ids: parts.ids,
             subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
             registry: Registry::new(parts.version_base),
+            retained,
             places: Arc::new(Semaphore::new(places)),
             next_connection: AtomicU64::new(1),
             stopping: CancellationToken::new(),

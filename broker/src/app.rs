@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_config::{Config, Durability};
+use pointsman_config::{Config, Durability, Readers};
 use pointsman_rules::Limits;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::api::http::{self, Api, Listener};
+use crate::api::http::{self, Api, Listener, MetricsReaders};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{self, Tls, TlsError};
@@ -147,6 +147,10 @@ impl App {
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
+            metrics_readers: match config.metrics.allow {
+                Readers::Admin => MetricsReaders::Admin,
+                Readers::Loopback => MetricsReaders::Loopback,
+            },
             packet_bytes_max: config.limits.packet_bytes_max,
             authority_pem: tls.authority_pem.map(Arc::from),
             listeners: Arc::new(started.listeners()),

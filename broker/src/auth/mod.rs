@@ -108,6 +108,11 @@ impl Auth {
         Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
     }
 
+    /// Whether this is the operator's name and password.
+    pub async fn is_operator(&self, name: &str, password: &[u8]) -> bool {
+        self.check_password(name, password).await.is_ok()
+    }
+
     async fn check_password(&self, name: &str, password: &[u8]) -> Result<(), Denial> {
         let _permit = self.hashing.acquire().await.map_err(|_| Denial::CredentialsWrong)?;
         let hash = self.admin_password.clone();

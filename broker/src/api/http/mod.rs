@@ -2,7 +2,9 @@
 //! WebSocket.
 
 mod authority;
+mod metrics;
 mod mqtt_socket;
+mod operator;
 mod pages;
 mod problem;
 mod status;
@@ -38,6 +40,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The counters.
     pub telemetry: Arc<Telemetry>,
+    /// Who may read the metrics.
+    pub metrics_readers: MetricsReaders,
     /// The largest MQTT packet taken, which bounds WebSocket messages too.
     pub packet_bytes_max: usize,
     /// The local authority's certificate, if there is one.
@@ -46,12 +50,14 @@ pub struct Api {
     pub listeners: Arc<Vec<Listener>>,
 }
 
+pub use metrics::MetricsReaders;
 pub use status::Listener;
 
 fn router(api: Api) -> Router {
     Router::new()
         .route("/api/status", get(status::get))
         .route("/ca.crt", get(authority::get))
+        .route("/metrics", get(metrics::get))
         .route("/mqtt", get(mqtt_socket::get))
         .fallback(pages::get)
         .with_state(api)

@@ -179,6 +179,16 @@ impl Hub {
         self.telemetry.transports.open(transport)
     }
 
+    /// What time it is.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Whether this is the operator's name and password.
+    pub async fn is_operator(&self, name: &str, password: &[u8]) -> bool {
+        self.auth.is_operator(name, password).await
+    }
+
     /// How long a connection may take from its first byte to the end of its CONNECT.
     pub fn connect_timeout(&self) -> Duration {
         self.limits.connect_timeout

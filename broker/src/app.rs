@@ -152,6 +152,7 @@ impl App {
                 Readers::Loopback => MetricsReaders::Loopback,
             },
             packet_bytes_max: config.limits.packet_bytes_max,
+            topic_levels_max: config.limits.topic_levels_max,
             authority_pem: tls.authority_pem.map(Arc::from),
             listeners: Arc::new(started.listeners()),
         };

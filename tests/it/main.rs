@@ -13,6 +13,7 @@ mod limits;
 mod listeners;
 mod metrics;
 mod mqtt5;
+mod operator_api;
 mod policy;
 mod promises;
 mod reload;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use pointsman_config::Readers;
-use pointsman_tests::{QoS, TestServer, Transport, eventually, repository};
+use pointsman_tests::{QoS, TestServer, Transport, basic, eventually, repository};
 
 /// A page, read strictly: families by name, samples by name and labels.
 #[derive(Debug, Default)]
@@ -177,8 +177,4 @@ async fn who_comes_through_a_proxy_is_not_of_this_machine() {
     let server = TestServer::start().await;
     let answer = server.http().get_with("/metrics", &[("x-forwarded-for", "192.0.2.1")]).await;
     assert_eq!(answer.status.as_u16(), 401);
-}
-
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", data_encoding::BASE64.encode(format!("{user}:{password}").as_bytes()))
 }

@@ -108,9 +108,11 @@ impl Auth {
         Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
     }
 
-    /// Whether this is the operator's name and password.
-    pub async fn is_operator(&self, name: &str, password: &[u8]) -> bool {
-        self.check_password(name, password).await.is_ok()
+    /// The operator, who asks by another way than MQTT and so has no client id.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        let credentials = Credentials { client_id: "", username: Some(name), password: Some(password) };
+        let identity = self.authenticate(credentials).await?;
+        if identity.user.as_deref() == Some(ADMIN) { Ok(identity) } else { Err(Denial::CredentialsWrong) }
     }
 
     async fn check_password(&self, name: &str, password: &[u8]) -> Result<(), Denial> {

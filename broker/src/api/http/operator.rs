@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 
 use super::Api;
 use super::problem::Problem;
+use crate::auth::Identity;
 
 /// What a request is answered that is not the operator's.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(super) enum Refused {
     Origin,
 }
 
-/// Says whether a request is the operator's.
-pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<(), Refused> {
+/// The operator, if a request is the operator's.
+pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<Identity, Refused> {
     if is_from_elsewhere(headers) {
         return Err(Refused::Origin);
     }
@@ -26,8 +27,8 @@ pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<(), Refused>
             "this needs the operator's name and password (HTTP Basic authentication)",
         ));
     };
-    let known = api.hub.is_operator(&name, &password).await;
-    if known { Ok(()) } else { Err(Refused::Credentials("the user name or password is wrong")) }
+    let identity = api.hub.operator(&name, &password).await;
+    identity.map_err(|_| Refused::Credentials("the user name or password is wrong"))
 }
 
 fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
 use super::spine::{SharedSpine, SpineStats};
-use crate::auth::Auth;
+use crate::auth::{Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
 use crate::telemetry::{Open, Telemetry, Transport};
 
@@ -184,9 +184,9 @@ impl Hub {
         self.clock.now_ms()
     }
 
-    /// Whether this is the operator's name and password.
-    pub async fn is_operator(&self, name: &str, password: &[u8]) -> bool {
-        self.auth.is_operator(name, password).await
+    /// The operator, if this is the name and password.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        self.auth.operator(name, password).await
     }
 
     /// How long a connection may take from its first byte to the end of its CONNECT.

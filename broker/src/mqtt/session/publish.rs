@@ -1,8 +1,10 @@
 //! What the server itself publishes, on behalf of an operator.
 
 use super::super::codec::QoS;
-use super::super::envelope::{EnvelopeBuilder, Marks, Origin, SERVER};
-use super::{Hub, LogRefused};
+use super::super::envelope::{Envelope, EnvelopeBuilder, Marks, Origin, SERVER};
+use super::retained::{RetainedCursor, STEP_TOPICS};
+use super::{Hub, LogRefused, Reason};
+use pointsman_rules::topic::TopicFilter;
 
 /// How the server publishes a message.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +27,14 @@ impl Hub {
     /// Publishes a message as the server does. When this resolves it is on disk, if somebody durable wants it.
     pub async fn publish_as_server(&self, publication: Publication<'_>) -> Result<(), LogRefused> {
         let Publication { topic, payload, qos, retain, properties, user } = publication;
+        // As every publisher, it waits while a reader of the spine is too far behind.
+        if self.spine.is_lagging() {
+            self.spine.caught_up().await;
+        }
         let now_ms = self.clock.now_ms();
         if retain {
             self.retained.admit(topic, payload.len(), now_ms).map_err(|full| LogRefused {
-                reason: super::Reason::QuotaExceeded,
+                reason: Reason::QuotaExceeded,
                 detail: format!("the message cannot be retained: {full}"),
             })?;
         }
@@ -41,5 +47,28 @@ impl Hub {
         let envelope = if durable { self.ingress.log(envelope).await? } else { envelope };
         self.spine.publish(envelope);
         Ok(())
+    }
+
+    /// The retained message of a topic, alone in its envelope.
+    pub fn retained_message(&self, topic: &str) -> Option<Envelope> {
+        self.retained.get(topic, self.clock.now_ms())
+    }
+
+    /// Retained messages in the order of their topics: at most so many behind a topic, and whether there may be more.
+    /// Those under `$` are not among them.
+    pub fn retained_page(&self, after: Option<&str>, count_max: usize) -> (Vec<Envelope>, bool) {
+        let all = TopicFilter::parse("#").expect("# is a filter");
+        let mut cursor = match after {
+            Some(topic) => RetainedCursor::behind(all, topic),
+            None => RetainedCursor::new(all),
+        };
+        let (mut page, now_ms) = (Vec::new(), self.clock.now_ms());
+        loop {
+            let left = count_max - page.len();
+            let more = self.retained.step(&mut cursor, now_ms, left.min(STEP_TOPICS), &mut page);
+            if !more || page.len() == count_max {
+                return (page, more);
+            }
+        }
     }
 }

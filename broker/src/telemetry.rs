@@ -41,6 +41,11 @@ impl ByCode {
         self.0[usize::from(code)].add(1);
     }
 
+    /// How many there were in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+
     /// How many of that code there were.
     pub fn get(&self, code: u8) -> u64 {
         self.0[usize::from(code)].get()

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::codec::QoS;
 use super::envelope::{EnvelopeBuilder, Interest, Marks, Origin, SERVER};
-use super::session::Hub;
+use super::session::{Figures, Hub};
 use crate::telemetry::Transport;
 
 use load::Loads;
@@ -32,7 +32,10 @@ pub async fn run(hub: Arc<Hub>, every: Duration) {
             () = hub.stopping().cancelled() => return,
         }
         let now = Instant::now();
-        let values = figures.values(&hub, now - begun, now - last);
+        // Where there are very many sessions, looking at each takes a while.
+        let looking = Arc::clone(&hub);
+        let Ok(sessions) = tokio::task::spawn_blocking(move || looking.figures()).await else { return };
+        let values = figures.values(&hub, sessions, now - begun, now - last);
         figures.publish(&hub, values);
         last = now;
     }
@@ -47,10 +50,15 @@ struct Sys {
 }
 
 impl Sys {
-    fn values(&mut self, hub: &Hub, up: Duration, passed: Duration) -> Vec<(&'static str, String)> {
+    fn values(
+        &mut self,
+        hub: &Hub,
+        figures: Figures,
+        up: Duration,
+        passed: Duration,
+    ) -> Vec<(&'static str, String)> {
         let telemetry = &hub.telemetry;
         let (received, sent) = (&telemetry.received, &telemetry.sent);
-        let figures = hub.figures();
         let dropped = telemetry.drops.total();
         let sockets = Transport::ALL.iter().map(|it| telemetry.transports.opened(*it)).sum();
         self.clients_max = self.clients_max.max(figures.clients);
@@ -95,33 +103,30 @@ impl Sys {
         values
     }
 
-    /// Publishes those that have changed, all in one envelope.
+    /// Publishes those that have changed, all in one envelope, and keeps them for whoever subscribes later.
     fn publish(&mut self, hub: &Hub, values: Vec<(&'static str, String)>) {
-        let mut builder = EnvelopeBuilder::default();
+        let (mut live, mut kept) = (EnvelopeBuilder::default(), EnvelopeBuilder::default());
         for (name, value) in values {
             if self.published.get(name) == Some(&value) {
                 continue;
             }
             let topic = format!("{PREFIX}{name}");
             let interest = Interest { rules: hub.ingress.interest(&topic).rules, durable: false };
-            // Whoever subscribes later finds it among the retained messages, where it is put below.
-            builder.push(
-                &topic,
-                value.as_bytes(),
-                &[],
-                Marks { qos: QoS::AtMostOnce, retain: false, interest },
-            );
+            // Not to be retained on its way: it would count towards the limits of the clients.
+            let marks = Marks { qos: QoS::AtMostOnce, retain: false, interest };
+            live.push(&topic, value.as_bytes(), &[], marks);
+            kept.push(&topic, value.as_bytes(), &[], Marks { retain: true, ..marks });
             self.published.insert(name, value);
         }
-        if builder.is_empty() {
+        if live.is_empty() {
             return;
         }
-        let first_id = hub.ids.take(hub.clock.now_ms(), builder.len());
-        let envelope =
-            builder.seal(&Origin { publisher: SERVER, client_id: "", user: None, hops: 0, first_id });
-        for index in 0..envelope.len() {
-            hub.retained.show(envelope.single(index));
+        let first_id = hub.ids.take(hub.clock.now_ms(), live.len());
+        let origin = Origin { publisher: SERVER, client_id: "", user: None, hops: 0, first_id };
+        let kept = kept.seal(&origin);
+        for index in 0..kept.len() {
+            hub.retained.show(kept.single(index));
         }
-        hub.spine.publish(envelope);
+        hub.spine.publish(live.seal(&origin));
     }
 }

@@ -70,9 +70,13 @@ fn connections(page: &mut Page, telemetry: &Telemetry) {
     );
     let help = "CONNECT packets refused, by reason.";
     let mut family = page.family("pointsman_connects_refused_total", Kind::Counter, help);
+    let mut named = 0;
     for (reason, name) in CONNECT_REASONS {
-        family.sample(&[("reason", name)], telemetry.connects_refused.get(reason as u8));
+        let refused = telemetry.connects_refused.get(reason as u8);
+        family.sample(&[("reason", name)], refused);
+        named += refused;
     }
+    family.sample(&[("reason", "other")], telemetry.connects_refused.total().saturating_sub(named));
 }
 
 fn traffic(page: &mut Page, telemetry: &Telemetry) {

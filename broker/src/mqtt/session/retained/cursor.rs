@@ -8,8 +8,8 @@ use pointsman_rules::topic::TopicFilter;
 use super::super::super::envelope::Envelope;
 use super::Retained;
 
-/// Topics looked at in one step: some tens of microseconds under a lock that readers share.
-pub(crate) const STEP_TOPICS: usize = 512;
+/// Topics looked at in one step: at most some hundred microseconds under a lock that readers share.
+pub(crate) const STEP_TOPICS: usize = 256;
 
 /// A place among the retained messages that one filter matches, in the order of their topics.
 ///

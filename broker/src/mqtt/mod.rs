@@ -12,4 +12,4 @@ pub use session::{
     Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits, Peer,
     SessionLimits, serve,
 };
-pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};
+pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

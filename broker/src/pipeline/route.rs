@@ -89,6 +89,11 @@ impl Pipeline {
     }
 }
 
+/// Whether an envelope has something for the rules, or something to note about the log.
+pub(super) fn concerns_rules(envelope: &Envelope) -> bool {
+    envelope.interest().rules || envelope.log_seq().is_some()
+}
+
 /// Whether a message was promised to durable rules.
 pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
     let marks = envelope.message(index).marks();

@@ -57,13 +57,7 @@ impl Pipeline {
             warn!("a lifecycle event is not what this version writes");
             return;
         };
-        let on = match told.event_type.as_str() {
-            "connected" => On::Connect,
-            "disconnected" => On::Disconnect,
-            "subscribed" => On::Subscribe,
-            "unsubscribed" => On::Unsubscribe,
-            _ => return,
-        };
+        let Some(on) = lifecycle_trigger(&told.event_type) else { return };
         let lifecycle = Lifecycle {
             time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
             id: envelope.id(index),
@@ -86,6 +80,17 @@ impl Pipeline {
             let rule = Arc::clone(&active.rules[rule]);
             self.submit(Job { rule, trigger, event: event.clone(), input: None, hops: 0 });
         }
+    }
+}
+
+/// The trigger that a lifecycle event sets off.
+pub(super) fn lifecycle_trigger(event_type: &str) -> Option<On> {
+    match event_type {
+        "connected" => Some(On::Connect),
+        "disconnected" => Some(On::Disconnect),
+        "subscribed" => Some(On::Subscribe),
+        "unsubscribed" => Some(On::Unsubscribe),
+        _ => None,
     }
 }
 

@@ -54,12 +54,12 @@ async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
     match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
         Ok(parts) => {
             let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
-            serve(socket, peer, api.hub).await;
+            serve(Box::new(socket), peer, api.hub).await;
         }
         Err(upgraded) => {
             if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
                 let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
-                serve(socket, peer, api.hub).await;
+                serve(Box::new(socket), peer, api.hub).await;
             }
         }
     }

@@ -57,21 +57,23 @@ where
         return;
     };
     let mut inbound = BytesMut::new();
-    let greeted =
-        tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;
-    let Ok(Some(Greeted { connect, identity, assigned })) = greeted else {
-        let _ = tokio::time::timeout(LINGER, transport.shutdown()).await;
+    // What is over before the connection idles is in a box of its own: a task is as large as the largest it ever holds.
+    let greeting = Box::pin(greet(&mut transport, &mut inbound, peer, &hub));
+    let greeted = Box::pin(tokio::time::timeout_at(peer.connect_by, greeting)).await;
+    let Ok(Some(greeted)) = greeted else {
+        let _ = Box::pin(tokio::time::timeout(LINGER, transport.shutdown())).await;
         return;
     };
-    let client = enter(&hub, &connect, identity, peer).await;
+    let Greeted { connect, identity, assigned } = *greeted;
+    let client = Box::pin(enter(&hub, &connect, identity, peer)).await;
     let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
     async {
         hub.announce_connected(&client);
-        let end = match welcome(&mut transport, &client, &connect, assigned, &hub).await {
+        let end = match Box::pin(welcome(&mut transport, &client, &connect, assigned, &hub)).await {
             Ok(()) => {
-                Connection::new(transport, Arc::clone(&hub), Arc::clone(&client), &connect, inbound)
-                    .run()
-                    .await
+                let (hub, client) = (Arc::clone(&hub), Arc::clone(&client));
+                let mut connection = Box::new(Connection::new(transport, hub, client, &connect, inbound));
+                connection.run().await
             }
             Err(error) => End::Lost(error.to_string()),
         };
@@ -94,7 +96,12 @@ struct Greeted {
 }
 
 /// Reads CONNECT and checks it; `None` if the connection is refused, and told so.
-async fn greet<T>(transport: &mut T, inbound: &mut BytesMut, peer: Peer, hub: &Arc<Hub>) -> Option<Greeted>
+async fn greet<T>(
+    transport: &mut T,
+    inbound: &mut BytesMut,
+    peer: Peer,
+    hub: &Arc<Hub>,
+) -> Option<Box<Greeted>>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -110,7 +117,7 @@ where
         connect.client_id = format!("auto-{}", random_uuid()).into();
     }
     match admit(&connect, assigned, hub).await {
-        Ok(identity) => Some(Greeted { connect, identity, assigned }),
+        Ok(identity) => Some(Box::new(Greeted { connect, identity, assigned })),
         Err(refusal) => {
             if refusal.reason == Reason::NotAuthorized || refusal.reason == Reason::BadUserNameOrPassword {
                 hub.announce_refused(&connect.client_id, peer.ip.to_canonical().to_string(), random_uuid());

@@ -172,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// Runs until the connection has ended, and takes its subscriptions away.
-    pub(crate) async fn run(mut self) -> End {
+    pub(crate) async fn run(&mut self) -> End {
         let end = match self.live().await {
             Ok(never) => match never {},
             Err(end) => end,
@@ -180,7 +180,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         for filter in std::mem::take(&mut self.filters) {
             self.hub.subscriptions.unsubscribe(&filter, self.client.connection);
         }
-        self.say_goodbye(&end).await;
+        Box::pin(self.say_goodbye(&end)).await;
         end
     }
 

@@ -1,7 +1,9 @@
 //! Joins the parts: opens the store, binds every port, wires everything, and ends it in order.
 
+mod bound;
 mod certificates;
 mod secrets;
+mod settings;
 mod unpack;
 
 use std::net::SocketAddr;
@@ -10,17 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_config::{Config, Durability};
-use pointsman_rules::Limits;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::api::http::{self, Api, Listener};
+use crate::api::http::{Api, Listener};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::listen::{self, Tls, TlsError};
-use crate::mqtt::{Hub, HubParts, OutboxLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions};
+use crate::mqtt::listen::{Gate, Tls, TlsError, UnixSocketError};
+use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
@@ -28,6 +27,10 @@ use crate::telemetry::Telemetry;
 
 pub use certificates::host_name;
 pub use secrets::SecretsError;
+pub use settings::rule_limits;
+
+use bound::Bound;
+use settings::{gate_settings, session_limits};
 
 /// Why the server does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +89,14 @@ pub enum StartError {
     /// There is no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A unix socket cannot be listened on.
+    #[error("cannot listen on {path} for mqtt_unix")]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: UnixSocketError,
+    },
 }
 
 /// A server that runs.
@@ -108,6 +119,8 @@ pub struct Started {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+    /// The unix sockets of MQTT.
+    pub mqtt_unix: Vec<PathBuf>,
     /// The operator's password, at the first start only.
     pub admin_password: Option<String>,
     /// The folder of the active rules.
@@ -120,18 +133,11 @@ pub struct Started {
     pub broken_rules: Vec<String>,
 }
 
-struct Bound {
-    mqtt: Vec<TcpListener>,
-    mqtts: Vec<TcpListener>,
-    http: Vec<TcpListener>,
-    https: Vec<TcpListener>,
-}
-
 impl App {
     /// Starts a server. Everything is bound and ready when this returns.
     pub async fn start(config: &Config) -> Result<App, StartError> {
         // Ports first: nothing on disk is touched when one is taken.
-        let bound = bind_all(config)?;
+        let bound = Bound::bind(&config.listen)?;
         let prepared = {
             let config = config.clone();
             let prepared = tokio::task::spawn_blocking(move || Prepared::new(&config)).await;
@@ -139,6 +145,7 @@ impl App {
         };
         let Prepared { store, pipeline, hub, telemetry, tls, mut started } = prepared;
         bound.note(&mut started);
+        let gate = Gate::new(gate_settings(config), Arc::clone(&telemetry));
         let api = Api {
             hub: Arc::clone(&hub),
             pipeline: Arc::clone(&pipeline),
@@ -149,7 +156,7 @@ impl App {
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
-        bound.serve(&hub, &tls.acceptor, &api, &tasks);
+        bound.serve(&tls.acceptor, &gate, &api, &tasks);
         Ok(App { hub, pipeline, store, tasks, started })
     }
 
@@ -236,31 +243,6 @@ impl Prepared {
     }
 }
 
-impl Bound {
-    fn note(&self, started: &mut Started) {
-        let of = |listeners: &[TcpListener]| listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
-        started.mqtt = of(&self.mqtt);
-        started.mqtts = of(&self.mqtts);
-        started.http = of(&self.http);
-        started.https = of(&self.https);
-    }
-
-    fn serve(self, hub: &Arc<Hub>, acceptor: &TlsAcceptor, api: &Api, tasks: &TaskTracker) {
-        for listener in self.mqtt {
-            tasks.spawn(listen::serve_tcp(listener, Arc::clone(hub)));
-        }
-        for listener in self.mqtts {
-            tasks.spawn(listen::serve_tls(listener, acceptor.clone(), Arc::clone(hub)));
-        }
-        for listener in self.http {
-            tasks.spawn(http::serve_plain(listener, api.clone()));
-        }
-        for listener in self.https {
-            tasks.spawn(http::serve_tls(listener, acceptor.clone(), api.clone()));
-        }
-    }
-}
-
 impl Started {
     /// Every listener with its URL.
     pub fn listeners(&self) -> Vec<Listener> {
@@ -281,46 +263,6 @@ fn url(kind: &str, address: SocketAddr) -> String {
     } else {
         format!("{kind}://{address}")
     }
-}
-
-fn bind_all(config: &Config) -> Result<Bound, StartError> {
-    let listen = &config.listen;
-    Ok(Bound {
-        mqtt: bind("mqtt", &listen.mqtt)?,
-        mqtts: bind("mqtts", &listen.mqtts)?,
-        http: bind("http", &listen.http)?,
-        https: bind("https", &listen.https)?,
-    })
-}
-
-fn bind(kind: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
-    let mut listeners = Vec::new();
-    for &address in addresses {
-        match listen::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            // A machine without IPv6 has no ::1; 127.0.0.1 is there all the same.
-            Err(error) if address.is_ipv6() && address.ip().is_loopback() && is_missing(&error) => {
-                debug!(%address, %error, "not listening: this machine has no such address");
-            }
-            Err(source) => {
-                let hint = match source.kind() {
-                    std::io::ErrorKind::AddrInUse => {
-                        " (stop the program that has it, or set another address in [listen])"
-                    }
-                    std::io::ErrorKind::PermissionDenied => " (ports below 1024 need the right to use them)",
-                    _ => "",
-                };
-                return Err(StartError::Bind { address, kind, source, hint });
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-/// Whether an error says that there is no such address or family here.
-fn is_missing(error: &std::io::Error) -> bool {
-    const NO_SUCH_FAMILY: i32 = 97;
-    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 fn open_store(config: &Config, clock: &Arc<Clock>) -> Result<Arc<Store>, StartError> {
@@ -354,34 +296,4 @@ fn guest_policy(config: &Config) -> Result<Policy, StartError> {
 
 fn parse_policy(text: &str, path: &Path) -> Result<Policy, StartError> {
     Policy::parse(text).map_err(|source| StartError::Policy { path: path.to_owned(), source })
-}
-
-/// The limits of rule runs that a configuration sets.
-pub fn rule_limits(config: &Config) -> Limits {
-    let rules = &config.rules;
-    Limits {
-        operations_max: rules.operations_max,
-        run_time_max: Duration::from_millis(rules.run_time_max_ms),
-        string_bytes_max: rules.string_bytes_max,
-        array_len_max: rules.array_len_max,
-        map_len_max: rules.map_len_max,
-        effects_max: rules.effects_max,
-        ..Limits::default()
-    }
-}
-
-fn session_limits(config: &Config) -> SessionLimits {
-    let limits = &config.limits;
-    SessionLimits {
-        connections_max: limits.connections_max,
-        connect_timeout: Duration::from_secs(limits.connect_timeout_seconds),
-        packet_bytes_max: limits.packet_bytes_max,
-        subscriptions_max: limits.subscriptions_max,
-        topic_levels_max: limits.topic_levels_max,
-        client_id_bytes_max: limits.client_id_bytes_max,
-        inflight_max: limits.inflight_max,
-        topic_alias_max: limits.topic_alias_max,
-        keep_alive_max_seconds: limits.keep_alive_max_seconds,
-        outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
-    }
 }

@@ -18,3 +18,4 @@ mod reload;
 mod rules;
 mod tidy;
 mod topics;
+mod websocket;

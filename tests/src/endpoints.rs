@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::client::{Client, ClientBuilder, Version};
+use crate::frames::Frames;
 use crate::http::Http;
 use crate::raw::Raw;
 use crate::transport::{self, Stream, Transport};
@@ -64,14 +65,7 @@ impl Endpoints {
 
     /// A connection over a transport for bytes of one's own; handshakes below MQTT are done.
     pub async fn raw_over(&self, transport: Transport) -> Raw {
-        let address = self.address(transport);
-        let host = address.ip().to_string();
-        let stream: Box<dyn Stream> = if transport.is_secure() {
-            let config = transport::trusting(&self.authority);
-            Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
-        } else {
-            Box::new(transport::tcp(address).await)
-        };
+        let stream = self.dial(transport).await;
         let stream: Box<dyn Stream> = match transport {
             Transport::Tcp | Transport::Tls => stream,
             Transport::Ws | Transport::Wss => {
@@ -79,6 +73,22 @@ impl Endpoints {
             }
         };
         Raw::new(stream)
+    }
+
+    /// A connection to the listener of a WebSocket transport, for frames of one's own.
+    pub async fn frames(&self, transport: Transport) -> Frames {
+        Frames::new(self.dial(transport).await, self.address(transport).to_string())
+    }
+
+    /// A connection over a transport on which TLS is there and nothing has been said.
+    async fn dial(&self, transport: Transport) -> Box<dyn Stream> {
+        let address = self.address(transport);
+        if !transport.is_secure() {
+            return Box::new(transport::tcp(address).await);
+        }
+        let config = transport::trusting(&self.authority);
+        let host = address.ip().to_string();
+        Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
     }
 
     /// Shakes hands with the listener of MQTT over TLS as the server of that name, trusting an authority (PEM).

@@ -1,78 +1,108 @@
-//! `GET /mqtt`: the handshake of MQTT over WebSocket.
-
-use std::net::SocketAddr;
+//! `GET /mqtt`, and `/` for those who ask for a WebSocket: the handshake of MQTT over WebSocket.
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::Api;
+use super::arrival::Arrival;
 use super::problem::Problem;
-use crate::mqtt::listen::{HandshakeError, WebSocketTransport, accept_key, check_handshake, peer};
+use crate::mqtt::listen::{
+    Handshake, HandshakeError, Refused, WebSocketOptions, WebSocketTransport, check_handshake,
+};
 use crate::mqtt::{Peer, serve};
 
 pub(super) async fn get(
     State(api): State<Api>,
-    Extension(address): Extension<SocketAddr>,
+    Extension(arrival): Extension<Arrival>,
     mut request: Request,
 ) -> Response {
-    let protocol = match check_handshake(request.headers()) {
-        Ok(protocol) => protocol,
-        Err(error) => return refuse(error),
+    let settings = arrival.gate().settings().clone();
+    let Handshake { accept, protocol } = match check_handshake(request.headers(), &settings.origins) {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse(&error, &arrival),
     };
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-    let accept = accept_key(key);
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-        return refuse(HandshakeError::NotWebSocket);
+        return refuse(&HandshakeError::NotWebSocket, &arrival);
     };
-    let peer = peer(address, &api.hub);
+    let peer = match arrival.peer() {
+        Ok(peer) => peer,
+        Err(refused) => return too_many(refused),
+    };
+    let options = WebSocketOptions {
+        message_bytes_max: api.packet_bytes_max,
+        ping_every: settings.websocket_ping,
+    };
     tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => carry(upgraded, peer, api).await,
-            Err(error) => debug!(%error, "a WebSocket ended in its handshake"),
+        // It keeps the connection's place.
+        let _arrival = arrival;
+        match tokio::time::timeout_at(peer.connect_by, upgrade).await {
+            Ok(Ok(upgraded)) => carry(upgraded, peer, options, api).await,
+            Ok(Err(error)) => debug!(%error, "a WebSocket ended in its handshake"),
+            Err(_) => debug!(ip = %peer.ip, "a WebSocket's handshake took longer than connect_timeout_seconds"),
         }
     });
-    let headers = [
-        (header::CONNECTION, "Upgrade"),
-        (header::UPGRADE, "websocket"),
-        (header::SEC_WEBSOCKET_ACCEPT, accept.as_str()),
-        (header::SEC_WEBSOCKET_PROTOCOL, protocol),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
 }
 
 /// Speaks MQTT over what was an HTTP connection. The connection itself is taken back out of hyper, whose wrapping would
 /// cost an indirection on every read and write.
-async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
-    let max = api.packet_bytes_max;
+async fn carry(upgraded: Upgraded, peer: Peer, options: WebSocketOptions, api: Api) {
     match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-        Ok(parts) => {
-            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
-            serve(socket, peer, api.hub).await;
-        }
+        Ok(parts) => speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await,
         Err(upgraded) => {
             if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
-                let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
-                serve(socket, peer, api.hub).await;
+                speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await;
             }
         }
     }
 }
 
-fn refuse(error: HandshakeError) -> Response {
-    let status = match error {
-        HandshakeError::NotWebSocket => StatusCode::UPGRADE_REQUIRED,
-        _ => StatusCode::BAD_REQUEST,
+async fn speak<T>(transport: T, read: Bytes, peer: Peer, options: WebSocketOptions, api: Api)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut socket = WebSocketTransport::new(transport, read, options).await;
+    serve(&mut socket, peer, api.hub).await;
+    socket.finish().await;
+}
+
+fn refuse(error: &HandshakeError, arrival: &Arrival) -> Response {
+    let (status, title) = match error {
+        HandshakeError::NotWebSocket => (StatusCode::UPGRADE_REQUIRED, "Not an MQTT WebSocket handshake"),
+        HandshakeError::Key | HandshakeError::Subprotocol | HandshakeError::Version => {
+            (StatusCode::BAD_REQUEST, "Not an MQTT WebSocket handshake")
+        }
+        HandshakeError::Origin { .. } => {
+            arrival.gate().refuse(arrival.client, Refused::Origin);
+            (StatusCode::FORBIDDEN, "Origin not allowed")
+        }
     };
-    let problem = Problem { status, title: "Not an MQTT WebSocket handshake", detail: error.to_string() };
-    let mut response = problem.into_response();
+    let mut response = Problem { status, title, detail: error.to_string() }.into_response();
     response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
+}
+
+fn too_many(refused: Refused) -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Problem { status, title: "Too many connections", detail: refused.to_string() }.into_response()
 }

@@ -51,11 +51,6 @@ pub async fn serve<T>(mut transport: T, peer: Peer, hub: Arc<Hub>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
-        hub.telemetry.refusals_total.add(1);
-        debug!(ip = %peer.ip, "refused: connections_max is reached");
-        return;
-    };
     let mut inbound = BytesMut::new();
     let greeted =
         tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Reason;
@@ -65,10 +64,6 @@ pub trait Ingress: Send + Sync + 'static {
 /// Bounds of every session; the names are those of the configuration.
 #[derive(Debug, Clone)]
 pub struct SessionLimits {
-    /// Connections at a time.
-    pub connections_max: usize,
-    /// From the first byte of a connection to the end of its CONNECT, handshakes included.
-    pub connect_timeout: Duration,
     /// The largest packet taken.
     pub packet_bytes_max: usize,
     /// Subscriptions of one connection.
@@ -98,7 +93,6 @@ pub struct Hub {
     pub(crate) ids: Arc<IdSource>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) registry: Registry,
-    pub(crate) places: Arc<Semaphore>,
     next_connection: AtomicU64,
     /// Cancelled when the server stops: no further connection is accepted.
     stopping: CancellationToken,
@@ -127,7 +121,6 @@ pub struct HubParts {
 impl Hub {
     /// Makes a hub and has the spine deliver to its sessions.
     pub fn start(parts: HubParts) -> Arc<Hub> {
-        let places = parts.limits.connections_max.min(Semaphore::MAX_PERMITS);
         let hub = Arc::new(Hub {
             spine: parts.spine,
             ingress: parts.ingress,
@@ -138,7 +131,6 @@ impl Hub {
             ids: parts.ids,
             subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
             registry: Registry::new(parts.version_base),
-            places: Arc::new(Semaphore::new(places)),
             next_connection: AtomicU64::new(1),
             stopping: CancellationToken::new(),
         });
@@ -156,11 +148,6 @@ impl Hub {
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.registry.len()
-    }
-
-    /// How long a connection may take from its first byte to the end of its CONNECT.
-    pub fn connect_timeout(&self) -> Duration {
-        self.limits.connect_timeout
     }
 
     /// How many subscriptions there are.

@@ -178,18 +178,18 @@ async fn an_idle_websocket_is_sent_pings_and_a_busy_one_is_not() {
     let mut busy = joined(&server, Transport::Wss, "busy").await;
     for _ in 0..2 {
         let start = Instant::now();
-        let pinged = idle.expect(Frame::PING);
-        tokio::pin!(pinged);
         // The busy one talks for as long as the idle one waits.
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        loop {
-            tokio::select! {
-                _ = &mut pinged => break,
-                _ = ticks.tick() => {
-                    busy.message(Frame::BINARY, &wire::PINGREQ).await;
-                    assert_eq!(busy.expect(Frame::BINARY).await[..], PINGRESP);
-                }
+        let talk = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                ticks.tick().await;
+                busy.message(Frame::BINARY, &wire::PINGREQ).await;
+                assert_eq!(busy.expect(Frame::BINARY).await[..], PINGRESP);
             }
+        };
+        tokio::select! {
+            _ = idle.expect(Frame::PING) => {}
+            () = talk => {}
         }
         assert!(start.elapsed() >= Duration::from_millis(900), "not before its time: {:?}", start.elapsed());
         idle.message(Frame::PONG, b"").await;

@@ -2,29 +2,32 @@
 
 mod bound;
 mod certificates;
+mod reload;
 mod secrets;
 mod settings;
 mod unpack;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pointsman_config::{Config, Durability};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::api::http::{Api, Listener};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::listen::{Gate, Tls, TlsError, UnixSocketError};
+use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
 use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
 use crate::telemetry::Telemetry;
 
+pub use bound::Inherited;
 pub use certificates::host_name;
 pub use secrets::SecretsError;
 pub use settings::rule_limits;
@@ -46,6 +49,14 @@ pub enum StartError {
         source: std::io::Error,
         /// What to do.
         hint: &'static str,
+    },
+    /// A socket that was handed over cannot be used.
+    #[error("cannot listen on the socket that was handed over for {kind}")]
+    Inherited {
+        /// For which listener.
+        kind: &'static str,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The policy of guests cannot be read.
     #[error("cannot read the guest policy {path}")]
@@ -101,6 +112,11 @@ pub enum StartError {
 
 /// A server that runs.
 pub struct App {
+    /// What it goes by now, reloads included.
+    config: Mutex<Config>,
+    auth: Arc<Auth>,
+    certificates: Arc<Certificates>,
+    gate: Arc<Gate>,
     hub: Arc<Hub>,
     pipeline: Arc<Pipeline>,
     store: Arc<Store>,
@@ -136,28 +152,35 @@ pub struct Started {
 impl App {
     /// Starts a server. Everything is bound and ready when this returns.
     pub async fn start(config: &Config) -> Result<App, StartError> {
+        App::start_with(config, Inherited::default()).await
+    }
+
+    /// Starts a server with sockets that whoever started the program has bound already.
+    pub async fn start_with(config: &Config, inherited: Inherited) -> Result<App, StartError> {
         // Ports first: nothing on disk is touched when one is taken.
-        let bound = Bound::bind(&config.listen)?;
+        let bound = Bound::bind(&config.listen, inherited)?;
         let prepared = {
             let config = config.clone();
             let prepared = tokio::task::spawn_blocking(move || Prepared::new(&config)).await;
             prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
         };
-        let Prepared { store, pipeline, hub, telemetry, tls, mut started } = prepared;
+        let Prepared { store, pipeline, hub, auth, telemetry, shown, mut started } = prepared;
         bound.note(&mut started);
         let gate = Gate::new(gate_settings(config), Arc::clone(&telemetry));
+        let certificates = Certificates::new(shown);
         let api = Api {
             hub: Arc::clone(&hub),
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
             packet_bytes_max: config.limits.packet_bytes_max,
-            authority_pem: tls.authority_pem.map(Arc::from),
+            certificates: Arc::clone(&certificates),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
-        bound.serve(&tls.acceptor, &gate, &api, &tasks);
-        Ok(App { hub, pipeline, store, tasks, started })
+        bound.serve(&certificates.acceptor()?, &gate, &api, &tasks);
+        let config = Mutex::new(config.clone());
+        Ok(App { config, auth, certificates, gate, hub, pipeline, store, tasks, started })
     }
 
     /// What there is to tell.
@@ -165,16 +188,22 @@ impl App {
         &self.started
     }
 
-    /// Ends it: no new connection, a reason to every client, what waits handled, the store closed.
+    /// Ends it: no new connection, a reason to every client, what is under way finished as far as `drain_seconds` go, the
+    /// log written and the store closed.
     pub async fn stop(self) {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        let drain = self.config.lock().unwrap_or_else(PoisonError::into_inner).limits.drain_seconds;
+        let deadline = Instant::now() + Duration::from_secs(drain);
         self.tasks.close();
-        if tokio::time::timeout(PATIENCE, self.hub.stop()).await.is_err() {
-            warn!("some clients did not end in time");
+        if tokio::time::timeout_at(deadline, self.hub.stop()).await.is_err() {
+            warn!("some clients did not end within limits.drain_seconds");
         }
-        let _ = tokio::time::timeout(PATIENCE, self.tasks.wait()).await;
+        let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
+        for path in &self.started.mqtt_unix {
+            // Who comes now is to see that nobody is there, and not to wait.
+            let _ = std::fs::remove_file(path);
+        }
         // The rules are to hear that the clients have gone.
-        let _ = tokio::time::timeout(PATIENCE, self.hub.delivered()).await;
+        let _ = tokio::time::timeout_at(deadline, self.hub.delivered()).await;
         let (pipeline, store) = (self.pipeline, self.store);
         let closed = tokio::task::spawn_blocking(move || {
             pipeline.stop();
@@ -191,8 +220,9 @@ struct Prepared {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     hub: Arc<Hub>,
+    auth: Arc<Auth>,
     telemetry: Arc<Telemetry>,
-    tls: Tls,
+    shown: Shown,
     started: Started,
 }
 
@@ -201,7 +231,7 @@ impl Prepared {
         let clock = Arc::new(Clock::system());
         let store = open_store(config, &clock)?;
         let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)?;
-        let tls = certificates::load(config)?;
+        let shown = certificates::load(config)?;
         let secrets = secrets::load_or_make(&store)?;
         let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
         let telemetry = Arc::new(Telemetry::default());
@@ -223,7 +253,7 @@ impl Prepared {
         let hub = Hub::start(HubParts {
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
-            auth,
+            auth: Arc::clone(&auth),
             telemetry: Arc::clone(&telemetry),
             limits: session_limits(config),
             clock,
@@ -234,12 +264,12 @@ impl Prepared {
         let started = Started {
             admin_password: secrets.admin_password,
             rules_directory,
-            authority: tls.authority_pem.is_some().then_some(authority),
+            authority: shown.authority_pem.is_some().then_some(authority),
             pages: pointsman_web::built(),
             broken_rules: pipeline.broken_rules().into_iter().map(|broken| broken.error).collect(),
             ..Started::default()
         };
-        Ok(Prepared { store, pipeline, hub, telemetry, tls, started })
+        Ok(Prepared { store, pipeline, hub, auth, telemetry, shown, started })
     }
 }
 
@@ -252,6 +282,8 @@ impl Started {
         for (kind, addresses) in kinds {
             listeners.extend(addresses.iter().map(|address| Listener { kind, url: url(kind, *address) }));
         }
+        let unix = self.mqtt_unix.iter().map(|path| format!("mqtt+unix://{}", path.display()));
+        listeners.extend(unix.map(|url| Listener { kind: "mqtt+unix", url }));
         listeners
     }
 }

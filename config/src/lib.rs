@@ -4,6 +4,7 @@
 //! they mean. Sources are passed in: nothing here looks at the environment.
 
 mod error;
+mod live;
 mod network;
 mod origin;
 mod sections;

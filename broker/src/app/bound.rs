@@ -14,24 +14,51 @@ use super::{StartError, Started};
 use crate::api::http::{self, Api};
 use crate::mqtt::listen::{self, Gate};
 
+/// Sockets that whoever started the program has bound already, such as systemd. Those of a kind take the place of what
+/// the configuration says for it.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// MQTT over TCP.
+    pub mqtt: Vec<std::net::TcpListener>,
+    /// MQTT over TLS.
+    pub mqtts: Vec<std::net::TcpListener>,
+    /// HTTP.
+    pub http: Vec<std::net::TcpListener>,
+    /// HTTPS.
+    pub https: Vec<std::net::TcpListener>,
+    /// MQTT over unix sockets.
+    pub mqtt_unix: Vec<std::os::unix::net::UnixListener>,
+}
+
 /// Every listener of a server.
 pub(super) struct Bound {
     mqtt: Vec<TcpListener>,
     mqtts: Vec<TcpListener>,
     http: Vec<TcpListener>,
     https: Vec<TcpListener>,
-    mqtt_unix: Vec<(PathBuf, UnixListener)>,
+    mqtt_unix: Vec<UnixListener>,
+    /// The unix sockets that are the server's own to remove.
+    unix_paths: Vec<PathBuf>,
 }
 
 impl Bound {
-    /// Binds what the configuration says.
-    pub(super) fn bind(section: &Listen) -> Result<Bound, StartError> {
+    /// Binds what the configuration says and nobody has handed over.
+    pub(super) fn bind(section: &Listen, inherited: Inherited) -> Result<Bound, StartError> {
+        let (mqtt_unix, unix_paths) = if inherited.mqtt_unix.is_empty() {
+            (bind_unix(&section.mqtt_unix)?, section.mqtt_unix.clone())
+        } else {
+            (adopt(inherited.mqtt_unix, "mqtt_unix", listen::adopt_unix)?, Vec::new())
+        };
+        let bind = |kind, inherited: Vec<_>, addresses: &[SocketAddr]| {
+            if inherited.is_empty() { bind(kind, addresses) } else { adopt(inherited, kind, listen::adopt_tcp) }
+        };
         Ok(Bound {
-            mqtt: bind("mqtt", &section.mqtt)?,
-            mqtts: bind("mqtts", &section.mqtts)?,
-            http: bind("http", &section.http)?,
-            https: bind("https", &section.https)?,
-            mqtt_unix: bind_unix(&section.mqtt_unix)?,
+            mqtt: bind("mqtt", inherited.mqtt, &section.mqtt)?,
+            mqtts: bind("mqtts", inherited.mqtts, &section.mqtts)?,
+            http: bind("http", inherited.http, &section.http)?,
+            https: bind("https", inherited.https, &section.https)?,
+            mqtt_unix,
+            unix_paths,
         })
     }
 
@@ -42,7 +69,7 @@ impl Bound {
         started.mqtts = of(&self.mqtts);
         started.http = of(&self.http);
         started.https = of(&self.https);
-        started.mqtt_unix = self.mqtt_unix.iter().map(|(path, _)| path.clone()).collect();
+        started.mqtt_unix.clone_from(&self.unix_paths);
     }
 
     /// Begins to accept.
@@ -54,7 +81,7 @@ impl Bound {
         for listener in self.mqtts {
             tasks.spawn(listen::serve_tls(listener, acceptor.clone(), gate(), hub()));
         }
-        for (_, listener) in self.mqtt_unix {
+        for listener in self.mqtt_unix {
             tasks.spawn(listen::serve_unix(listener, gate(), hub()));
         }
         for listener in self.http {
@@ -96,10 +123,19 @@ fn is_missing(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
-fn bind_unix(paths: &[PathBuf]) -> Result<Vec<(PathBuf, UnixListener)>, StartError> {
-    let bind = |path: &PathBuf| match listen::bind_unix(path) {
-        Ok(listener) => Ok((path.clone(), listener)),
-        Err(source) => Err(StartError::Unix { path: path.clone(), source }),
+fn bind_unix(paths: &[PathBuf]) -> Result<Vec<UnixListener>, StartError> {
+    let bind = |path: &PathBuf| {
+        listen::bind_unix(path).map_err(|source| StartError::Unix { path: path.clone(), source })
     };
     paths.iter().map(bind).collect()
+}
+
+/// Takes sockets over that were handed over.
+fn adopt<S, L>(
+    sockets: Vec<S>,
+    kind: &'static str,
+    adopt: impl Fn(S) -> std::io::Result<L>,
+) -> Result<Vec<L>, StartError> {
+    let adopt = |socket| adopt(socket).map_err(|source| StartError::Inherited { kind, source });
+    sockets.into_iter().map(adopt).collect()
 }

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::mqtt::Hub;
-use crate::mqtt::listen::{Gate, Visit, accept, asks_for_websocket, tls_handshake};
+use crate::mqtt::listen::{Certificates, Gate, Visit, accept, asks_for_websocket, tls_handshake};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -37,8 +37,8 @@ pub struct Api {
     pub telemetry: Arc<Telemetry>,
     /// The largest MQTT packet taken, which bounds WebSocket messages too.
     pub packet_bytes_max: usize,
-    /// The local authority's certificate, if there is one.
-    pub authority_pem: Option<Arc<str>>,
+    /// What the server shows of itself, with the local authority's certificate if there is one.
+    pub certificates: Arc<Certificates>,
     /// What listens where, for the start page.
     pub listeners: Arc<Vec<Listener>>,
 }

@@ -75,7 +75,7 @@ pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
         name: "Pointsman",
         version: env!("CARGO_PKG_VERSION"),
         listeners: api.listeners.to_vec(),
-        has_local_authority: api.authority_pem.is_some(),
+        has_local_authority: api.certificates.authority_pem().is_some(),
         connections: api.telemetry.connections_open.get(),
         refused: Refused {
             connections_max: refusals.connections_max.get(),

@@ -27,7 +27,7 @@ pub use gate::{Gate, GateSettings, Place, Refused};
 pub use handshake::{Handshake, HandshakeError, asks_for_websocket, check_handshake};
 pub use proxy::{Proxied, ProxyHeaderError, read_header};
 pub use socket::{UnixSocketError, adopt_tcp, adopt_unix, bind, bind_unix};
-pub use tls::{CertificateFiles, Tls, TlsError, load_or_make};
+pub use tls::{CertificateFiles, Certificates, Shown, TlsError, load_or_make};
 pub use websocket::{WebSocketOptions, WebSocketTransport};
 
 /// Serves MQTT on plain TCP.

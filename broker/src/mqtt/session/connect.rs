@@ -286,6 +286,8 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
         outbox: Outbox::new(hub.limits.outbox, Arc::clone(&hub.telemetry.drops)),
     };
     let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
+    // A policy that changed before this one was entered has not reached it.
+    hub.auth.refresh(&client.identity, &client.client_id);
     if let Some(previous) = previous {
         // [MQTT-3.1.4-2]
         previous.outbox.kick(Kick {

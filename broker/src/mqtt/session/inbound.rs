@@ -105,7 +105,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Makes `last_topic` the topic of this publish, checked.
     fn resolve_topic(&mut self, publish: &PublishView<'_>) -> Result<(), End> {
-        let generation = self.hub.ingress.generation();
+        let generation = self.hub.generation();
         let known = !publish.topic.is_empty()
             && publish.topic == self.last_topic.topic.as_bytes()
             && self.last_topic.generation == generation;

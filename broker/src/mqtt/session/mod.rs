@@ -94,6 +94,8 @@ pub struct Hub {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) registry: Registry,
     next_connection: AtomicU64,
+    /// Grows with each change of a policy.
+    policy_generation: AtomicU64,
     /// Cancelled when the server stops: no further connection is accepted.
     stopping: CancellationToken,
 }
@@ -132,6 +134,7 @@ impl Hub {
             subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
             registry: Registry::new(parts.version_base),
             next_connection: AtomicU64::new(1),
+            policy_generation: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         });
         // The spine does not keep the hub alive, which keeps the spine.
@@ -170,6 +173,20 @@ impl Hub {
     /// Whether the server is stopping.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    /// Changes whenever a topic may be wanted by others, or allowed to others, than before.
+    pub(crate) fn generation(&self) -> u64 {
+        self.ingress.generation().wrapping_add(self.policy_generation.load(Ordering::Acquire))
+    }
+
+    /// Has all who are connected go by the policies that there are now: what is published and received from here on.
+    pub fn policy_changed(&self) {
+        for client in self.registry.all() {
+            self.auth.refresh(&client.identity, &client.client_id);
+        }
+        self.policy_generation.fetch_add(1, Ordering::Release);
+        self.subscriptions.forget_routes();
     }
 
     /// Refuses new connections, ends the others with a reason, and resolves when they have ended.

@@ -64,6 +64,11 @@ impl Subscriptions {
         removed.is_some()
     }
 
+    /// Has every route found anew: who may receive what has changed.
+    pub(crate) fn forget_routes(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.trie.read().unwrap_or_else(PoisonError::into_inner).len()

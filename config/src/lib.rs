@@ -88,7 +88,10 @@ impl Config {
             return wrong("limits.connects_per_address_per_second", "must be at least 1");
         }
         if !self.listen.proxy_protocol.is_empty() && self.listen.trusted_proxies.is_empty() {
-            return wrong("listen.proxy_protocol", "needs trusted_proxies: nobody else may say who a client is");
+            return wrong(
+                "listen.proxy_protocol",
+                "needs trusted_proxies: nobody else may say who a client is",
+            );
         }
         if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 || self.rules.overruns_max == 0 {
             return wrong("rules", "run_time_max_ms, operations_max and overruns_max must be at least 1");

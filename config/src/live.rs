@@ -73,7 +73,9 @@ mod tests {
             if let Some(name) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
                 name.clone_into(&mut section);
             }
-            let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else { continue };
+            let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+                continue;
+            };
             let value = value.split('#').next().unwrap_or_default().trim();
             let other = match (key, value) {
                 ("trusted_proxies", _) => "[\"10.0.0.1\"]".to_owned(),
@@ -88,7 +90,8 @@ mod tests {
             };
             let text = format!("[{section}]\n{key} = {other}\n");
             let text = if key == "segment_mib" { format!("{text}log_mib_max = 4096\n") } else { text };
-            let config = Config::parse(&text, Path::new("p.toml")).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let config =
+                Config::parse(&text, Path::new("p.toml")).unwrap_or_else(|error| panic!("{text}: {error}"));
             changed.push((format!("{section}.{key}"), config));
         }
         changed

@@ -42,7 +42,8 @@ impl TryFrom<String> for Origin {
         let normal = normalize_origin(&text);
         let host = normal.split_once("://").map(|(_, host)| host);
         let is_host = |host: &str| {
-            !host.is_empty() && !host.contains(|c: char| matches!(c, '/' | '*' | '?' | '@') || c.is_whitespace())
+            !host.is_empty()
+                && !host.contains(|c: char| matches!(c, '/' | '*' | '?' | '@') || c.is_whitespace())
         };
         if normal == "null" || host.is_some_and(is_host) {
             return Ok(Origin::One(normal));

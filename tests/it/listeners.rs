@@ -121,7 +121,9 @@ async fn connections_over_the_limit_are_closed() {
     first.disconnect().await;
     second.disconnect().await;
     pointsman_tests::eventually("what has ended is counted no more", async || {
-        let Some(status) = server.http().try_get("/api/status").await else { return Err("no place".to_owned()) };
+        let Some(status) = server.http().try_get("/api/status").await else {
+            return Err("no place".to_owned());
+        };
         let status = status.json();
         assert!(status["refused"]["connectionsMax"].as_u64() >= Some(4), "{status}");
         // The third client and this request.
@@ -146,12 +148,19 @@ async fn an_address_that_connects_too_fast_is_hung_up_on() {
         let end = tokio::time::timeout(Duration::from_millis(50), raw.next()).await;
         ended += usize::from(end.is_ok());
     }
-    assert!((10..=15).contains(&ended), "of twenty at once five are let in, and a few as time goes by: {ended}");
+    assert!(
+        (10..=15).contains(&ended),
+        "of twenty at once five are let in, and a few as time goes by: {ended}"
+    );
     let status = pointsman_tests::eventually("the allowance comes back", async || {
         server.http().try_get("/api/status").await.ok_or("not yet")
     })
     .await;
-    assert!(status.json()["refused"]["connectRate"].as_u64() >= u64::try_from(ended).ok(), "{}", status.text());
+    assert!(
+        status.json()["refused"]["connectRate"].as_u64() >= u64::try_from(ended).ok(),
+        "{}",
+        status.text()
+    );
 }
 
 #[tokio::test]

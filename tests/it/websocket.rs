@@ -114,7 +114,8 @@ async fn paths_and_subprotocols_are_taken_as_libraries_send_them() {
             ] {
                 let mut frames = server.frames(transport).await;
                 let offer = offered.map(|offer| ("Sec-WebSocket-Protocol", offer));
-                let head = frames.handshake(path, &offer.into_iter().collect::<Vec<_>>()).await.to_lowercase();
+                let head =
+                    frames.handshake(path, &offer.into_iter().collect::<Vec<_>>()).await.to_lowercase();
                 assert!(head.starts_with("http/1.1 101 "), "{path} {offered:?}: {head}");
                 let said = head.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
                 assert_eq!(said, chosen, "{path} {offered:?}: {head}");

@@ -50,7 +50,11 @@ impl Bound {
             (adopt(inherited.mqtt_unix, "mqtt_unix", listen::adopt_unix)?, Vec::new())
         };
         let bind = |kind, inherited: Vec<_>, addresses: &[SocketAddr]| {
-            if inherited.is_empty() { bind(kind, addresses) } else { adopt(inherited, kind, listen::adopt_tcp) }
+            if inherited.is_empty() {
+                bind(kind, addresses)
+            } else {
+                adopt(inherited, kind, listen::adopt_tcp)
+            }
         };
         Ok(Bound {
             mqtt: bind("mqtt", inherited.mqtt, &section.mqtt)?,

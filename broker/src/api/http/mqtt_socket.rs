@@ -37,17 +37,17 @@ pub(super) async fn get(
         Ok(peer) => peer,
         Err(refused) => return too_many(refused),
     };
-    let options = WebSocketOptions {
-        message_bytes_max: api.packet_bytes_max,
-        ping_every: settings.websocket_ping,
-    };
+    let options =
+        WebSocketOptions { message_bytes_max: api.packet_bytes_max, ping_every: settings.websocket_ping };
     tokio::spawn(async move {
         // It keeps the connection's place.
         let _arrival = arrival;
         match tokio::time::timeout_at(peer.connect_by, upgrade).await {
             Ok(Ok(upgraded)) => carry(upgraded, peer, options, api).await,
             Ok(Err(error)) => debug!(%error, "a WebSocket ended in its handshake"),
-            Err(_) => debug!(ip = %peer.ip, "a WebSocket's handshake took longer than connect_timeout_seconds"),
+            Err(_) => {
+                debug!(ip = %peer.ip, "a WebSocket's handshake took longer than connect_timeout_seconds");
+            }
         }
     });
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();

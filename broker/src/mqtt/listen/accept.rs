@@ -164,8 +164,7 @@ mod tests {
     fn trouble_is_waited_out_ever_more_patiently() {
         let mut trouble = Trouble::default();
         let error = io::Error::from_raw_os_error(24);
-        let waits: Vec<u128> =
-            (0..9).map(|_| trouble.begins_or_goes_on(&error).as_millis()).collect();
+        let waits: Vec<u128> = (0..9).map(|_| trouble.begins_or_goes_on(&error).as_millis()).collect();
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
         trouble.is_over();
         assert_eq!(trouble.begins_or_goes_on(&error).as_millis(), 10);

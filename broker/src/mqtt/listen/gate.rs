@@ -84,7 +84,12 @@ impl Gate {
     /// A gate that goes by `settings`.
     pub fn new(settings: GateSettings, telemetry: Arc<Telemetry>) -> Arc<Gate> {
         let rates = Mutex::default();
-        Arc::new(Gate { settings: ArcSwap::from_pointee(settings), rates, telemetry, started: Instant::now() })
+        Arc::new(Gate {
+            settings: ArcSwap::from_pointee(settings),
+            rates,
+            telemetry,
+            started: Instant::now(),
+        })
     }
 
     /// What it goes by now.

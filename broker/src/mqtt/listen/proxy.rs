@@ -1,6 +1,6 @@
 //! The header of the PROXY protocol, version 2: how a balancer says whose connection it passes on.
 //!
-//! The format is that of HAProxy's `proxy-protocol.txt`, §2.2: a signature of 12 bytes, version and command, family and
+//! The format is that of `HAProxy`'s `proxy-protocol.txt`, §2.2: a signature of 12 bytes, version and command, family and
 //! transport, the length of the rest, addresses, and extensions that are of no interest here.
 
 use std::io;

@@ -58,9 +58,7 @@ impl AddressRates {
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
@@ -83,7 +81,11 @@ mod tests {
         assert_eq!([0, 0, 0, 0, 0].map(&mut taken), [true, true, true, true, false]);
         assert!(!taken(249), "what is refused costs nothing");
         assert!(taken(250) && !taken(250));
-        assert_eq!([5_000; 5].map(taken), [true, true, true, true, false], "no more than a second's is saved up");
+        assert_eq!(
+            [5_000; 5].map(taken),
+            [true, true, true, true, false],
+            "no more than a second's is saved up"
+        );
     }
 
     #[test]

@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, UnixListener};
 const BACKLOG: i32 = 4096;
 
 /// When nothing has come for so long, the kernel asks whether the other side is still there …
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 /// … and again after each of these …
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// … and gives it up when it has not answered so often.
 const KEEPALIVE_TRIES: u32 = 4;
 /// How long what was sent may go without an acknowledgement before the other side is given up.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_mins(2);
 
 /// Who may use a unix socket: its owner and its group.
 const UNIX_MODE: u32 = 0o660;

@@ -12,15 +12,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pointsman_config::{Config, Durability};
+use pointsman_config::{Config, Durability, Readers};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::api::http::{Api, Listener};
+use crate::api::http::{Api, Listener, MetricsReaders};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
+use crate::mqtt::sys;
 use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
@@ -88,8 +89,8 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
-    /// What rules left undone cannot be read.
-    #[error("cannot take up what the rules left undone")]
+    /// What the last run left cannot be read.
+    #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
     /// The operator's account cannot be read or made.
     #[error(transparent)]
@@ -173,12 +174,19 @@ impl App {
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
+            metrics_readers: match config.metrics.allow {
+                Readers::Admin => MetricsReaders::Admin,
+                Readers::Loopback => MetricsReaders::Loopback,
+            },
             packet_bytes_max: config.limits.packet_bytes_max,
             certificates: Arc::clone(&certificates),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
         bound.serve(&certificates.acceptor()?, &gate, &api, &tasks);
+        if config.sys.interval_seconds > 0 {
+            tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
+        }
         let config = Mutex::new(config.clone());
         Ok(App { config, auth, certificates, gate, hub, pipeline, store, tasks, started })
     }
@@ -251,6 +259,7 @@ impl Prepared {
             ids: Arc::clone(&ids),
         })?;
         let hub = Hub::start(HubParts {
+            store: Arc::clone(&store),
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
             auth: Arc::clone(&auth),
@@ -259,7 +268,9 @@ impl Prepared {
             clock,
             ids,
             version_base: secrets.starts << 32,
-        });
+        })?;
+        // Only now: sessions see what rules publish on the way.
+        pipeline.take_up(&hub)?;
         let authority = certificates::authority_path(&config.data.directory);
         let started = Started {
             admin_password: secrets.admin_password,

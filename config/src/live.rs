@@ -14,18 +14,14 @@ impl Config {
             ("listen.mqtt_unix", listen.mqtt_unix != new.listen.mqtt_unix),
             ("data.directory", self.data != new.data),
             ("limits.packet_bytes_max", limits.packet_bytes_max != new.limits.packet_bytes_max),
-            ("limits.subscriptions_max", limits.subscriptions_max != new.limits.subscriptions_max),
-            ("limits.topic_levels_max", limits.topic_levels_max != new.limits.topic_levels_max),
-            ("limits.client_id_bytes_max", limits.client_id_bytes_max != new.limits.client_id_bytes_max),
-            ("limits.inflight_max", limits.inflight_max != new.limits.inflight_max),
-            ("limits.topic_alias_max", limits.topic_alias_max != new.limits.topic_alias_max),
-            (
-                "limits.keep_alive_max_seconds",
-                limits.keep_alive_max_seconds != new.limits.keep_alive_max_seconds,
-            ),
-            ("limits.outbox_messages_max", limits.outbox_messages_max != new.limits.outbox_messages_max),
-            ("limits.outbox_bytes_max", limits.outbox_bytes_max != new.limits.outbox_bytes_max),
             ("limits.spine_bytes_max", limits.spine_bytes_max != new.limits.spine_bytes_max),
+            (
+                "limits.retained_messages_max",
+                limits.retained_messages_max != new.limits.retained_messages_max,
+            ),
+            ("limits.retained_bytes_max", limits.retained_bytes_max != new.limits.retained_bytes_max),
+            ("sys", self.sys != new.sys),
+            ("metrics", self.metrics != new.metrics),
             ("store", *store != new.store),
             ("rules", *rules != new.rules),
         ]
@@ -49,11 +45,11 @@ impl Config {
             ..new.listen.clone()
         };
         self.limits = Limits {
-            connections_max: new.limits.connections_max,
-            connects_per_address_per_second: new.limits.connects_per_address_per_second,
-            connect_timeout_seconds: new.limits.connect_timeout_seconds,
-            drain_seconds: new.limits.drain_seconds,
-            ..self.limits.clone()
+            packet_bytes_max: self.limits.packet_bytes_max,
+            spine_bytes_max: self.limits.spine_bytes_max,
+            retained_messages_max: self.limits.retained_messages_max,
+            retained_bytes_max: self.limits.retained_bytes_max,
+            ..new.limits.clone()
         };
     }
 }
@@ -82,6 +78,7 @@ mod tests {
                 ("proxy_protocol", _) => "[\"mqtt\"]\ntrusted_proxies = [\"10.0.0.1\"]".to_owned(),
                 ("forwarded_header", _) => "\"forwarded\"".to_owned(),
                 ("origins" | "mqtt_unix", _) => "[\"https://example.org\"]".to_owned(),
+                ("allow", _) => "\"admin\"".to_owned(),
                 ("durability", _) => "\"interval\"".to_owned(),
                 (_, "true") => "false".to_owned(),
                 (_, list) if list.starts_with('[') => "[]".to_owned(),

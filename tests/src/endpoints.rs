@@ -92,6 +92,11 @@ impl Endpoints {
         Frames::new(self.dial(b"", transport).await, self.address(transport).to_string())
     }
 
+    /// A connection over a transport on which only TLS has shaken hands: what a WebSocket says is one's own too.
+    pub async fn unframed(&self, transport: Transport) -> Raw {
+        Raw::new(self.dial(b"", transport).await)
+    }
+
     /// A connection over a transport on which TLS is there and nothing has been said but these bytes before it.
     async fn dial(&self, first: &[u8], transport: Transport) -> Box<dyn Stream> {
         let address = self.address(transport);

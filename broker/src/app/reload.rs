@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use pointsman_config::Config;
 
-use super::settings::gate_settings;
+use super::settings::{gate_settings, session_limits};
 use super::{App, StartError, certificates, guest_policy};
 
 impl App {
@@ -25,6 +25,7 @@ impl App {
         let waiting = current.needs_restart_for(config);
         current.take_live(config);
         self.gate.set(gate_settings(&current));
+        self.hub.set_limits(session_limits(&current));
         self.certificates.set(shown);
         self.auth.set_guests(current.auth.guests);
         self.auth.set_guest_policy(policy);

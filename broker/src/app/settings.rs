@@ -6,7 +6,7 @@ use pointsman_config::Config;
 use pointsman_rules::Limits;
 
 use crate::mqtt::listen::GateSettings;
-use crate::mqtt::{OutboxLimits, SessionLimits};
+use crate::mqtt::{OutboxLimits, PublishRate, RetainedLimits, SessionLimits};
 
 /// The limits of rule runs that a configuration sets.
 pub fn rule_limits(config: &Config) -> Limits {
@@ -33,7 +33,18 @@ pub(super) fn session_limits(config: &Config) -> SessionLimits {
         inflight_max: limits.inflight_max,
         topic_alias_max: limits.topic_alias_max,
         keep_alive_max_seconds: limits.keep_alive_max_seconds,
+        receive_max: limits.receive_max.max(1),
+        publish_rate: PublishRate {
+            messages_per_second: limits.publish_messages_per_second,
+            bytes_per_second: limits.publish_bytes_per_second,
+        },
+        sessions_max: limits.sessions_max,
+        session_expiry_max_seconds: limits.session_expiry_max_seconds,
         outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
+        retained: RetainedLimits {
+            messages_max: limits.retained_messages_max,
+            bytes_max: limits.retained_bytes_max,
+        },
     }
 }
 

@@ -3,21 +3,28 @@
 
 mod arrival;
 mod authority;
+mod metrics;
 mod mqtt_socket;
+mod operator;
 mod pages;
 mod problem;
+mod query;
+mod retained;
 mod status;
+mod topics;
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use pointsman_config::ListenerKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use self::problem::Problem;
 use crate::mqtt::Hub;
 use crate::mqtt::listen::{Certificates, Gate, Visit, accept, asks_for_websocket, tls_handshake};
 use crate::pipeline::Pipeline;
@@ -35,6 +42,8 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The counters.
     pub telemetry: Arc<Telemetry>,
+    /// Who may read the metrics.
+    pub metrics_readers: MetricsReaders,
     /// The largest MQTT packet taken, which bounds WebSocket messages too.
     pub packet_bytes_max: usize,
     /// What the server shows of itself, with the local authority's certificate if there is one.
@@ -43,6 +52,7 @@ pub struct Api {
     pub listeners: Arc<Vec<Listener>>,
 }
 
+pub use metrics::MetricsReaders;
 pub use status::Listener;
 
 use arrival::{Arrival, converse};
@@ -52,8 +62,13 @@ fn router(api: Api) -> Router {
         .route("/", any(root))
         .route("/api/status", get(status::get))
         .route("/ca.crt", get(authority::get))
+        .route("/metrics", get(metrics::get))
+        .route("/retainedMessage", get(retained::list))
+        .route("/retainedMessage/{*topic}", get(retained::get))
+        .route("/topics/{*topic}", post(topics::post))
         .route("/mqtt", get(mqtt_socket::get))
         .fallback(pages::get)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(api)
 }
 
@@ -63,6 +78,14 @@ async fn root(state: State<Api>, arrival: Extension<Arrival>, request: Request) 
         mqtt_socket::get(state, arrival, request).await
     } else {
         pages::get(request).await
+    }
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        title: "Method not allowed",
+        detail: format!("{} does not take {method}", uri.path()),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::mqtt::listen::{
     Handshake, HandshakeError, Refused, WebSocketOptions, WebSocketTransport, check_handshake,
 };
 use crate::mqtt::{Peer, serve};
+use crate::telemetry::Transport;
 
 pub(super) async fn get(
     State(api): State<Api>,
@@ -67,9 +68,13 @@ pub(super) async fn get(
 /// cost an indirection on every read and write.
 async fn carry(upgraded: Upgraded, peer: Peer, options: WebSocketOptions, api: Api) {
     match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-        Ok(parts) => speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await,
+        Ok(parts) => {
+            let _open = api.hub.opened(Transport::Wss);
+            speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await;
+        }
         Err(upgraded) => {
             if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
+                let _open = api.hub.opened(Transport::Ws);
                 speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await;
             }
         }

@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::session::{Hub, Peer, serve};
+use crate::telemetry::Transport;
 
 pub use accept::{Visit, accept};
 pub use forwarded::client_address;
@@ -37,6 +38,7 @@ pub async fn serve_tcp(listener: TcpListener, gate: Arc<Gate>, hub: Arc<Hub>) {
         let hub = Arc::clone(&hub);
         async move {
             if let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtt).await {
+                let _open = hub.opened(Transport::Tcp);
                 serve(stream, peer, hub).await;
             }
         }
@@ -52,6 +54,7 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<G
         async move {
             let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtts).await else { return };
             if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
+                let _open = hub.opened(Transport::Tls);
                 serve(stream, peer, hub).await;
             }
         }
@@ -66,6 +69,7 @@ pub async fn serve_unix(listener: UnixListener, gate: Arc<Gate>, hub: Arc<Hub>) 
         let hub = Arc::clone(&hub);
         async move {
             let Visit { peer, place: _place, .. } = visit;
+            let _open = hub.opened(Transport::Unix);
             serve(stream, peer, hub).await;
         }
     })

@@ -4,40 +4,85 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod figures;
+mod from_log;
 mod inbound;
-mod inflight;
+mod keep;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod publish;
 mod registry;
+mod resume;
+mod retained;
+#[expect(clippy::module_inception, reason = "one session, among all that concerns them")]
+mod session;
+mod sessions;
+mod share;
+mod state;
+mod subscribe;
 mod subscriptions;
+mod throttle;
+mod wills;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
 use super::spine::{SharedSpine, SpineStats};
-use crate::auth::Auth;
+use crate::auth::{Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
-use crate::telemetry::Telemetry;
+use crate::store::{ReadError, Seq, Store, Write};
+use crate::telemetry::{Open, Telemetry, Transport};
 
 pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
+pub use figures::Figures;
+pub use from_log::envelope_of;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use publish::Publication;
+pub use retained::{RetainedLimits, RetainedStats, writes_of as retained_writes};
+pub use throttle::PublishRate;
 
-use outbox::Kick;
+use client::Kick;
 use registry::Registry;
+use retained::Retained;
+use sessions::Sessions;
 use subscriptions::Subscriptions;
+use wills::Wills;
 
-/// Resolves to an envelope that is on disk and knows its place there, or says why it will not be.
-pub type Logged = Pin<Box<dyn Future<Output = Result<Envelope, LogRefused>> + Send>>;
+/// Resolves to a record's place in the log once it is on disk and its messages are on the spine, or says why it will not
+/// be.
+pub type Logged = Pin<Box<dyn Future<Output = Result<Seq, LogRefused>> + Send>>;
+
+/// What is to be in the log, all or nothing.
+#[derive(Debug)]
+pub struct Entry {
+    /// Messages, which then go to the spine.
+    pub envelope: Option<Envelope>,
+    /// What happened to a session.
+    pub sessions: Bytes,
+    /// Changes to tables.
+    pub writes: Vec<Write>,
+}
+
+/// Where the log ends.
+#[derive(Debug, Clone, Copy)]
+pub struct LogEnd {
+    /// Its last record.
+    pub end: Seq,
+    /// The last of its records that holds messages and was taken since the start.
+    pub last_message: Seq,
+}
 
 /// Why a publish cannot be promised.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +102,12 @@ pub trait Ingress: Send + Sync + 'static {
     /// Changes whenever `interest` may answer differently than before.
     fn generation(&self) -> u64;
 
-    /// Puts an envelope that has a durable message into the log.
-    fn log(&self, envelope: Envelope) -> Logged;
+    /// Puts an entry into the log, at once where there is room, and its messages on the spine once they are on disk:
+    /// all readers of the spine see them in the order of the log.
+    fn log(&self, entry: Entry) -> Logged;
+
+    /// Where the log ends, as of one moment.
+    fn end(&self) -> LogEnd;
 }
 
 /// Bounds of every session; the names are those of the configuration.
@@ -78,8 +127,18 @@ pub struct SessionLimits {
     pub topic_alias_max: u16,
     /// The longest keep-alive; clients that ask for none get it too. Zero for no limit.
     pub keep_alive_max_seconds: u16,
+    /// Publishes of QoS 2 that a client may have under way; what CONNACK calls the receive maximum.
+    pub receive_max: u16,
+    /// What a client may publish in a second.
+    pub publish_rate: PublishRate,
+    /// Sessions that outlive their connections.
+    pub sessions_max: usize,
+    /// The longest that a session outlives its connection.
+    pub session_expiry_max_seconds: u32,
     /// What may wait for a slow client.
     pub outbox: OutboxLimits,
+    /// Retained messages.
+    pub retained: RetainedLimits,
 }
 
 /// What all sessions share.
@@ -88,11 +147,21 @@ pub struct Hub {
     pub(crate) ingress: Arc<dyn Ingress>,
     pub(crate) auth: Arc<Auth>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) limits: SessionLimits,
+    /// What connections that begin now go by; each keeps what it began with.
+    limits: ArcSwap<SessionLimits>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) ids: Arc<IdSource>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) registry: Registry,
+    pub(crate) store: Arc<Store>,
+    pub(crate) sessions: Sessions,
+    pub(crate) retained: Retained,
+    pub(crate) wills: Wills,
+    me: Weak<Hub>,
+    /// The last record whose messages were given to every session.
+    dispatched_through: AtomicU64,
+    /// From where a start would read the log.
+    round_from: AtomicU64,
     next_connection: AtomicU64,
     /// Grows with each change of a policy.
     policy_generation: AtomicU64,
@@ -102,6 +171,8 @@ pub struct Hub {
 
 /// What a hub is made of.
 pub struct HubParts {
+    /// Keeps sessions and retained messages.
+    pub store: Arc<Store>,
     /// Carries every message.
     pub spine: SharedSpine,
     /// What lies behind.
@@ -121,14 +192,22 @@ pub struct HubParts {
 }
 
 impl Hub {
-    /// Makes a hub and has the spine deliver to its sessions.
-    pub fn start(parts: HubParts) -> Arc<Hub> {
-        let hub = Arc::new(Hub {
+    /// Makes a hub, takes up what the last run left, and has the spine deliver to its sessions. Needs a runtime.
+    pub fn start(parts: HubParts) -> Result<Arc<Hub>, ReadError> {
+        let retained = Retained::load(&parts.store, parts.limits.retained.clone(), parts.clock.now_ms())?;
+        let hub = Arc::new_cyclic(|me| Hub {
+            me: Weak::clone(me),
+            dispatched_through: AtomicU64::new(parts.store.end()),
+            round_from: AtomicU64::new(0),
+            store: parts.store,
+            sessions: Sessions::default(),
+            retained,
+            wills: Wills::default(),
             spine: parts.spine,
             ingress: parts.ingress,
             auth: parts.auth,
             telemetry: parts.telemetry,
-            limits: parts.limits,
+            limits: ArcSwap::from_pointee(parts.limits),
             clock: parts.clock,
             ids: parts.ids,
             subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
@@ -137,6 +216,7 @@ impl Hub {
             policy_generation: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         });
+        hub.restore_sessions()?;
         // The spine does not keep the hub alive, which keeps the spine.
         let (mut dispatcher, weak) = (dispatch::Dispatcher::new(&hub), Arc::downgrade(&hub));
         let deliver = move |envelopes: &[Envelope]| {
@@ -145,12 +225,64 @@ impl Hub {
             }
         };
         hub.spine.attach("sessions", Box::new(deliver));
-        hub
+        tokio::spawn(keep::keep(Arc::downgrade(&hub)));
+        Ok(hub)
+    }
+
+    /// Who wants messages of a topic so that they must be kept, or seen by rules.
+    pub(crate) fn interest(&self, topic: &str) -> Interest {
+        let mut interest = self.ingress.interest(topic);
+        interest.durable |= self.subscriptions.wants_durably(topic);
+        interest
+    }
+
+    /// Whether a session that outlives its connections wants what is published to a topic.
+    pub fn wants_durably(&self, topic: &str) -> bool {
+        self.subscriptions.wants_durably(topic)
+    }
+
+    /// Changes whenever `interest` may answer differently than before, or a policy may.
+    pub(crate) fn interest_generation(&self) -> u64 {
+        // All only grow, so their sum is the same only if each is.
+        let policies = self.policy_generation.load(Ordering::Acquire);
+        self.ingress.generation() + self.subscriptions.durable_generation() + policies
+    }
+
+    /// Takes the messages of a run that are to be retained.
+    pub(crate) fn retain(&self, envelope: &Envelope, run: std::ops::Range<usize>) {
+        for index in run.filter(|index| envelope.message(*index).marks().retain) {
+            self.retained.apply(envelope, index, self.clock.now_ms());
+        }
+    }
+
+    /// How many sessions outlive their connections.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Figures of the retained messages.
+    pub fn retained_stats(&self) -> RetainedStats {
+        self.retained.stats()
     }
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.registry.len()
+    }
+
+    /// Counts a connection as open while what this returns lives.
+    pub fn opened(&self, transport: Transport) -> Open {
+        self.telemetry.transports.open(transport)
+    }
+
+    /// What time it is.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The operator, if this is the name and password.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        self.auth.operator(name, password).await
     }
 
     /// How many subscriptions there are.
@@ -175,18 +307,29 @@ impl Hub {
         &self.stopping
     }
 
-    /// Changes whenever a topic may be wanted by others, or allowed to others, than before.
-    pub(crate) fn generation(&self) -> u64 {
-        self.ingress.generation().wrapping_add(self.policy_generation.load(Ordering::Acquire))
+    /// What connections that begin now go by.
+    pub(crate) fn limits(&self) -> Arc<SessionLimits> {
+        self.limits.load_full()
     }
 
-    /// Has all who are connected go by the policies that there are now: what is published and received from here on.
+    /// Has connections that begin from now on go by other limits. That of packets, which the log knows, and those of
+    /// retained messages stay as they were at the start.
+    pub fn set_limits(&self, limits: SessionLimits) {
+        let packet_bytes_max = self.limits.load().packet_bytes_max;
+        self.limits.store(Arc::new(SessionLimits { packet_bytes_max, ..limits }));
+    }
+
+    /// Has all go by the policies that there are now, in what is published and received from here on: who is connected,
+    /// and who has been since the start.
     pub fn policy_changed(&self) {
         for client in self.registry.all() {
             self.auth.refresh(&client.identity, &client.client_id);
         }
+        for session in self.sessions.all() {
+            session.refresh_identity(&self.auth);
+        }
         self.policy_generation.fetch_add(1, Ordering::Release);
-        self.subscriptions.forget_routes();
+        self.subscriptions.changed();
     }
 
     /// Refuses new connections, ends the others with a reason, and resolves when they have ended.
@@ -194,7 +337,7 @@ impl Hub {
         self.stopping.cancel();
         let clients = self.registry.all();
         for client in &clients {
-            client.outbox.kick(Kick {
+            client.kick(Kick {
                 reason: Reason::ServerShuttingDown,
                 detail: "the server is shutting down",
                 lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
@@ -202,6 +345,9 @@ impl Hub {
         }
         for client in &clients {
             client.ended().await;
+        }
+        if let Err(error) = self.write_round() {
+            tracing::warn!(%error, "sessions could not be written down; the next start reads more of the log");
         }
     }
 

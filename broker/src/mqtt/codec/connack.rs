@@ -61,7 +61,8 @@ pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, opti
     out.put_slice(&properties);
 }
 
-/// What a client that comes in has to know.
+/// What a client that comes in has to know. What is not said is offered: QoS 2, retained messages, wildcards,
+/// subscription identifiers, shared subscriptions (MQTT 5 §3.2.2.3).
 fn put_terms(out: &mut Vec<u8>, options: &ConnackOptions<'_>) {
     if let Some(seconds) = options.session_expiry_seconds {
         out.put_u8(SESSION_EXPIRY);
@@ -69,13 +70,10 @@ fn put_terms(out: &mut Vec<u8>, options: &ConnackOptions<'_>) {
     }
     out.put_u8(RECEIVE_MAX);
     out.put_u16(options.receive_max);
-    out.put_slice(&[0x24, 1]); // Maximum QoS
-    out.put_slice(&[0x25, 0]); // Retain Available
     out.put_u8(PACKET_BYTES_MAX);
     out.put_u32(options.packet_bytes_max);
     out.put_u8(TOPIC_ALIAS_MAX);
     out.put_u16(options.topic_alias_max);
-    out.put_slice(&[0x2A, 0]); // Shared Subscription Available
     if let Some(client_id) = options.assigned_client_id {
         out.put_u8(ASSIGNED_CLIENT_ID);
         put_text(out, client_id);

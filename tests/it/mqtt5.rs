@@ -5,8 +5,6 @@ use pointsman_tests::{QoS, Raw, TestServer};
 
 const NO_LOCAL: u8 = 0b100;
 const QOS_1: u8 = 0b10;
-const QOS_2: u8 = 0b100;
-const RETAIN: u8 = 1;
 /// Properties by their identifiers.
 const SUBSCRIPTION_ID: u8 = 0x0B;
 const RECEIVE_MAX: u8 = 0x21;
@@ -96,25 +94,6 @@ async fn user_properties_and_their_like_pass_through() {
     let wanted: Vec<_> = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     assert_eq!(message.user_properties, wanted);
     assert_eq!(old.recv_on("p").await.text(), "text", "3.1.1 gets the message without them");
-}
-
-#[tokio::test]
-async fn what_is_not_offered_is_refused_with_its_reason() {
-    let server = TestServer::start().await;
-    let mut raw = server.raw().await;
-    let connack = raw.connect(&Connect::new(wire::V5, "reader")).await;
-    // Maximum QoS 1, no retained messages, no shared subscriptions: CONNACK says what is refused below.
-    for property in [[0x24, 1], [0x25, 0], [0x2A, 0]] {
-        let said = connack.properties.windows(2).any(|window| window == property);
-        assert!(said, "CONNACK should say {property:02x?}: {connack:?}");
-    }
-    assert_eq!(refusal(&server, &publish(QOS_2, "a", &[])).await, 0x9B);
-    assert_eq!(refusal(&server, &publish(RETAIN, "a", &[])).await, 0x9A);
-    assert_eq!(raw.subscribe(&[("$share/g/a", 1)]).await, [0x9E]);
-    assert_eq!(raw.subscribe(&[("a", 2)]).await, [1], "QoS 2 is granted as 1");
-    let mut old = server.raw().await.join(&Connect::new(wire::V311, "old")).await;
-    old.publish_with(QOS_2, "a", "x", &[]).await;
-    old.expect_end().await;
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ fn will_properties() -> impl Strategy<Value = Vec<u8>> {
 
 prop_compose! {
     fn will()(
-        topic in name(), payload in data(), qos in qos(), retain: bool, delay_seconds: u32,
+        topic in "[a-z/ä𪛔]{1,12}", payload in data(), qos in qos(), retain: bool, delay_seconds: u32,
         properties in will_properties(),
     ) -> Will {
         Will { topic, payload, qos, retain, delay_seconds, properties }

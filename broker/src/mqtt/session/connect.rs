@@ -11,7 +11,7 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
     ConnackOptions, Connect, ProtocolError, Reason, Version, Will, decode_connect, encode_connack,
-    encode_disconnect, frame_head, version_of_connect,
+    encode_connack_within, encode_disconnect, frame_head, version_of_connect,
 };
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
@@ -301,7 +301,7 @@ where
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
-    encode_connack(&mut out, connect.version, refusal.reason, &options);
+    encode_connack_within(&mut out, connect.version, refusal.reason, &options, connect.packet_bytes_max);
     let _ = transport.write_all(&out).await;
     let _ = transport.flush().await;
 }

@@ -7,8 +7,8 @@ use pointsman_rules::topic::validate_topic;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{
-    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Version, decode_control, encode_ack_with,
-    frame_head, parse_ack, parse_publish, without_alias,
+    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Version, check_name, decode_control,
+    encode_ack_with, next_frame, parse_ack, parse_publish, without_alias,
 };
 use super::super::envelope::{Envelope, Marks, Origin};
 use super::connection::{Connection, End, LastTopic};
@@ -54,7 +54,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Takes packets from the front up to and with the first that is neither PUBLISH nor an acknowledgement.
     fn parse_run(&mut self, buffer: &BytesMut, used: &mut usize) -> Result<Option<Control>, End> {
-        while let Some(head) = frame_head(&buffer[*used..], self.limits.packet_bytes_max)? {
+        while let Some(head) = next_frame(&buffer[*used..], self.limits.packet_bytes_max, self.version)? {
             let Some(packet) = buffer.get(*used..*used + head.len) else { return Ok(None) };
             *used += head.len;
             let body = &packet[head.head_len..];
@@ -204,8 +204,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if known && publish.topic_alias.is_none() {
             return Ok(());
         }
-        let topic = match (std::str::from_utf8(publish.topic), publish.topic_alias) {
-            (Err(_), _) => return refused(Reason::MalformedPacket, "a topic is not UTF-8"), // [MQTT-1.5.3-1]
+        let topic = match (check_name(publish.topic, "the topic"), publish.topic_alias) {
+            (Err(error), _) => return Err(error.into()), // [MQTT-1.5.3-1]
             (Ok(""), None) => return refused(Reason::ProtocolError, "a PUBLISH has neither topic nor alias"),
             (Ok(topic), None) => topic.to_owned(),
             (Ok(topic), Some(alias)) => self.resolve_alias(topic, alias)?,

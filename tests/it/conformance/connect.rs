@@ -253,7 +253,7 @@ pub(super) async fn a_client_need_not_wait_for_connack() {
         let publish = case.publish(2, &topic, &[]);
         hasty.send(&[case.connect("hasty").packet(), publish, wire::PINGREQ.to_vec()].concat()).await;
         assert_eq!(hasty.connack().await.code, 0);
-        assert_eq!(hasty.expect(kind::PUBACK).await.packet_id(), 9);
+        assert_eq!(hasty.answer(kind::PUBACK).await.packet_id(), 9);
         hasty.expect(kind::PINGRESP).await;
         assert_eq!(subscriber.published().await.topic, topic);
     })

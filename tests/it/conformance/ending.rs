@@ -104,7 +104,7 @@ pub(super) async fn what_came_before_a_mistake_was_right() {
         client
             .send(&[case.publish(2, &topic, &[]), vec![0x00, 0], case.publish(2, &topic, &[])].concat())
             .await;
-        client.expect(kind::PUBACK).await;
+        client.answer(kind::PUBACK).await;
         case.ended(&mut client, "a reserved type", &[MALFORMED, PROTOCOL_ERROR]).await;
         subscriber.receive().await;
         case.quiet(&mut subscriber).await;

@@ -62,14 +62,14 @@ pub(super) async fn each_level_has_its_answer() {
         client.publish(&topic, "x").await;
         client.ping().await;
         client.publish_with(2, &topic, "x", &[]).await;
-        let ack = client.expect(kind::PUBACK).await;
+        let ack = client.answer(kind::PUBACK).await;
         // Nobody is subscribed, which MQTT 5 may be told.
         assert_eq!((ack.packet_id(), ack.reason() & !0x10), (9, 0));
         client.publish_with(4, &topic, "x", &[]).await;
-        let ack = client.expect(kind::PUBREC).await;
+        let ack = client.answer(kind::PUBREC).await;
         assert_eq!((ack.packet_id(), ack.reason() & !0x10), (9, 0));
         client.send(&wire::pubrel(9)).await;
-        let ack = client.expect(kind::PUBCOMP).await;
+        let ack = client.answer(kind::PUBCOMP).await;
         assert_eq!((ack.packet_id(), ack.reason()), (9, 0));
     })
     .await;
@@ -82,7 +82,7 @@ pub(super) async fn what_is_not_allowed_is_refused_and_goes_nowhere() {
             let mut forger = case.join("forger").await;
             forger.publish_with(qos << 1, "$SYS/broker/fake", "x", &[]).await;
             if case.is_v5() && qos > 0 {
-                let ack = forger.expect(if qos == 1 { kind::PUBACK } else { kind::PUBREC }).await;
+                let ack = forger.answer(if qos == 1 { kind::PUBACK } else { kind::PUBREC }).await;
                 assert_eq!((ack.packet_id(), ack.reason()), (9, 0x87));
                 forger.ping().await;
             } else {

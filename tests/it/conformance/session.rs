@@ -169,10 +169,10 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
         }
         // 1 is acknowledged to the end, of 3 PUBREL is under way, the others are not acknowledged.
         client.send(&wire::pubrec(first[1].packet_id)).await;
-        client.expect(kind::PUBREL).await;
+        client.answer(kind::PUBREL).await;
         client.send(&wire::pubcomp(first[1].packet_id)).await;
         client.send(&wire::pubrec(first[3].packet_id)).await;
-        client.expect(kind::PUBREL).await;
+        client.answer(kind::PUBREL).await;
         client.ping().await;
         drop(client);
         publisher.deliver(1, &topic, "6", &[]).await;
@@ -201,7 +201,7 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
             let acknowledge = if message.qos == 1 { wire::puback } else { wire::pubrec };
             client.send(&acknowledge(message.packet_id)).await;
             if message.qos == 2 {
-                client.expect(kind::PUBREL).await;
+                client.answer(kind::PUBREL).await;
                 client.send(&wire::pubcomp(message.packet_id)).await;
             }
         }
@@ -237,20 +237,19 @@ pub(super) async fn a_qos_2_message_of_the_client_survives_its_connection() {
         let mut subscriber = case.subscriber("subscriber", &topic, 2).await;
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.publish_with(4, &topic, "x", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.answer(kind::PUBREC).await;
         drop(publisher);
-        assert_eq!(subscriber.receive().await.text(), "x");
         // The client does not know whether PUBREC came: it sends again, and the message is delivered once.
         let (mut publisher, present) = resume(&case, &case.persistent("publisher")).await;
         assert!(present);
         publisher.publish_with(0x08 | 4, &topic, "x", &[]).await;
-        assert_eq!(publisher.expect(kind::PUBREC).await.packet_id(), 9);
+        assert_eq!(publisher.answer(kind::PUBREC).await.packet_id(), 9);
         publisher.send(&wire::pubrel(9)).await;
-        assert_eq!(publisher.expect(kind::PUBCOMP).await.packet_id(), 9);
+        assert_eq!(publisher.answer(kind::PUBCOMP).await.packet_id(), 9);
+        assert_eq!(subscriber.receive().await.text(), "x");
         case.quiet(&mut subscriber).await;
         // After that the id is free.
-        publisher.publish_with(4, &topic, "new", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.deliver(2, &topic, "new", &[]).await;
         assert_eq!(subscriber.receive().await.text(), "new");
     })
     .await;
@@ -261,11 +260,11 @@ pub(super) async fn pubrel_may_come_on_the_next_connection() {
     each(BOTH, async |case| {
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.publish_with(4, &case.topic("release"), "x", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.answer(kind::PUBREC).await;
         drop(publisher);
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.send(&wire::pubrel(9)).await;
-        let complete = publisher.expect(kind::PUBCOMP).await;
+        let complete = publisher.answer(kind::PUBCOMP).await;
         assert_eq!((complete.packet_id(), complete.reason()), (9, 0));
     })
     .await;

@@ -209,6 +209,20 @@ impl Case {
         raw.expect_end().await;
     }
 
+    /// Publishes and waits until a subscriber has been sent it, so that nobody who subscribes later is sent it as well.
+    pub(super) async fn spread(&self, flags: u8, topic: &str, payload: &str, properties: &[u8]) {
+        let mut witness = self.subscriber("witness", topic, 0).await;
+        let mut publisher = self.join("publisher").await;
+        publisher.deliver_flagged(flags, topic, payload, properties).await;
+        publisher.leave().await;
+        loop {
+            let message = witness.published().await;
+            if !message.retain && message.text() == payload {
+                return witness.leave().await;
+            }
+        }
+    }
+
     /// Asserts that nothing is on its way to a client: what comes next is what is published now.
     pub(super) async fn quiet(&self, subscriber: &mut Raw) {
         // Outside of what the case's own filters match.

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use pointsman_tests::eventually;
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each};
+use super::case::{BOTH, MALFORMED, ONLY_V5, PROTOCOL_ERROR, each};
 
 #[tokio::test]
 pub(super) async fn a_ping_is_answered() {

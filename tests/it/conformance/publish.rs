@@ -327,6 +327,70 @@ pub(super) async fn nothing_larger_than_the_client_takes_is_sent() {
 }
 
 #[tokio::test]
+pub(super) async fn subscription_identifiers_count_for_the_size() {
+    each(ONLY_V5, async |case| {
+        let max = 100_u32;
+        let properties = wire::property_u32(id::PACKET_BYTES_MAX, max);
+        let small = Connect { properties, ..case.connect("small") };
+        let mut small = case.join_with(&small).await;
+        // Each identifier has four bytes behind its own.
+        let filters = ["#", "+", "ids", "ids/#"];
+        for (number, filter) in filters.iter().enumerate() {
+            let property = wire::property_varint(id::SUBSCRIPTION_ID, 200_000_000 + number);
+            small.subscribe_with(&[(&case.topic(filter), 1)], &property).await;
+        }
+        let topic = case.topic("ids");
+        let mut publisher = case.join("publisher").await;
+        let head = 2 + 2 + topic.len() + 2 + 1 + filters.len() * 5;
+        for more in [1, 0] {
+            let payload = "x".repeat(max as usize - head + more);
+            publisher.deliver(1, &topic, &payload, &[]).await;
+        }
+        let message = small.receive().await;
+        assert_eq!(wire::property_values(&message.properties, id::SUBSCRIPTION_ID).len(), filters.len());
+        assert_eq!(message.payload.len(), max as usize - head, "the one that fits");
+        case.quiet(&mut small).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+pub(super) async fn what_has_become_too_large_is_not_sent_again() {
+    each(ONLY_V5, async |case| {
+        let topic = case.topic("shrunk");
+        let mut client = case.join_with(&case.persistent("client")).await;
+        client.subscribe(&[(&topic, 2)]).await;
+        let mut publisher = case.join("publisher").await;
+        for qos in 1..=2 {
+            publisher.deliver(qos, &topic, &"x".repeat(300), &[]).await;
+            publisher.deliver(qos, &topic, "small", &[]).await;
+        }
+        for _ in 0..4 {
+            client.published().await;
+        }
+        drop(client);
+        for again in ["first", "second"] {
+            let connect = case.persistent("client");
+            let max = wire::property_u32(id::PACKET_BYTES_MAX, 200);
+            let connect = Connect { properties: [connect.properties.clone(), max].concat(), ..connect };
+            let mut client = case.join_with(&connect).await;
+            if again == "first" {
+                for qos in 1..=2 {
+                    let message = client.receive().await;
+                    assert_eq!((message.text(), message.qos, message.dup), ("small", qos, true));
+                }
+                client.ping().await;
+            }
+            case.quiet(&mut client).await;
+        }
+        // Nor to a connection that would take it: it counts as delivered.
+        let mut client = case.join_with(&case.persistent("client")).await;
+        case.quiet(&mut client).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 pub(super) async fn a_packet_larger_than_the_server_takes_ends_the_connection() {
     each(BOTH, async |case| {
         // `packet_bytes_max` and one more; only the head need arrive.

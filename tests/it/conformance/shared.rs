@@ -197,7 +197,7 @@ pub(super) async fn a_member_that_leaves_leaves_its_work_to_the_others() {
 pub(super) async fn retained_messages_are_not_for_shared_subscriptions() {
     each(ONLY_V5, async |case| {
         let topic = case.topic("retained");
-        case.join("publisher").await.deliver_flagged(3, &topic, "x", &[]).await;
+        case.spread(3, &topic, "x", &[]).await;
         let mut member = case.subscriber("member", &shared(&case, "group", "retained"), 1).await;
         case.quiet(&mut member).await;
     })

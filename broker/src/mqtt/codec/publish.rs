@@ -125,25 +125,40 @@ pub struct OutboundPublish<'a> {
     pub expiry_seconds: Option<u32>,
 }
 
+impl OutboundPublish<'_> {
+    /// How many bytes the packet has.
+    pub fn packet_len(&self, version: Version) -> usize {
+        let remaining = self.remaining_len(version);
+        1 + remaining_length_len(remaining) + remaining
+    }
+
+    fn remaining_len(&self, version: Version) -> usize {
+        let id = if self.qos > QoS::AtMostOnce { 2 } else { 0 };
+        if version != Version::V5 {
+            return self.body.len() + id;
+        }
+        let left_out = if self.send_topic { 0 } else { self.topic_len - 2 };
+        let properties = properties_len(self);
+        self.body.len() - left_out + id + remaining_length_len(properties) + properties
+    }
+}
+
 /// Writes a PUBLISH.
 pub fn encode_publish(out: &mut BytesMut, version: Version, publish: &OutboundPublish<'_>) {
     let (topic, payload) = publish.body.split_at(publish.topic_len);
     let with_properties = version == Version::V5;
     let topic = if with_properties && !publish.send_topic { &[0, 0] } else { topic };
-    let id_len = if publish.qos > QoS::AtMostOnce { 2 } else { 0 };
-    let properties_len = if with_properties { properties_len(publish) } else { 0 };
-    let head = if with_properties { remaining_length_len(properties_len) + properties_len } else { 0 };
-    let remaining = topic.len() + id_len + head + payload.len();
+    let remaining = publish.remaining_len(version);
     out.reserve(remaining + 5);
     let first = 0x30 | u8::from(publish.dup) << 3 | (publish.qos as u8) << 1 | u8::from(publish.retain);
     out.put_u8(first);
     write_remaining_length(out, remaining);
     out.put_slice(topic);
-    if id_len > 0 {
+    if publish.qos > QoS::AtMostOnce {
         out.put_u16(publish.packet_id);
     }
     if with_properties {
-        write_remaining_length(out, properties_len);
+        write_remaining_length(out, properties_len(publish));
         put_properties(out, publish);
     }
     out.put_slice(payload);

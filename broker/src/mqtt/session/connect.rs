@@ -293,11 +293,21 @@ where
     hub.telemetry.refusals_total.add(1);
     hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
+    if connect.version != Version::V5 && refusal.reason.connack_v3().is_none() {
+        return; // [MQTT-3.2.2-6]
+    }
     let mut out = BytesMut::new();
-    let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
-    encode_connack(&mut out, connect.version, refusal.reason, &options);
-    let _ = transport.write_all(&out).await;
-    let _ = transport.flush().await;
+    // The words are left out where they would be too much for the client. [MQTT5-3.2.2-19]
+    for reason_string in [Some(&*refusal.detail), None] {
+        out.clear();
+        let options = ConnackOptions { reason_string, ..ConnackOptions::default() };
+        encode_connack(&mut out, connect.version, refusal.reason, &options);
+        if out.len() <= connect.packet_bytes_max as usize {
+            let _ = transport.write_all(&out).await;
+            let _ = transport.flush().await;
+            return;
+        }
+    }
 }
 
 /// Everything that may be wrong with a CONNECT that was read.

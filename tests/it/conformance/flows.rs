@@ -3,7 +3,7 @@
 use pointsman_tests::Raw;
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, Case, ONLY_V5, PROTOCOL_ERROR, WRONG, each};
+use super::case::{BOTH, Case, ONLY_V5, PROTOCOL_ERROR, WRONG, each, each_at_once};
 
 const DUP: u8 = 0x08;
 
@@ -298,7 +298,7 @@ pub(super) async fn who_exceeds_the_receive_maximum_of_the_server_is_told() {
 
 #[tokio::test]
 pub(super) async fn what_was_sent_does_not_expire() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let topic = case.topic("expiry");
         let mut subscriber = case.join_with(&case.persistent("subscriber")).await;
         subscriber.subscribe(&[(&topic, 2)]).await;

@@ -2,7 +2,7 @@
 
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, Case, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each};
+use super::case::{BOTH, Case, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each, each_at_once};
 
 #[tokio::test]
 pub(super) async fn dup_is_for_redelivery_alone() {
@@ -271,7 +271,7 @@ pub(super) async fn aliases_to_a_client_keep_to_its_maximum() {
 
 #[tokio::test]
 pub(super) async fn a_message_that_has_expired_is_not_delivered() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let topic = case.topic("expiry");
         let mut sleeper = case.join_with(&case.persistent("sleeper")).await;
         sleeper.subscribe(&[(&topic, 2)]).await;

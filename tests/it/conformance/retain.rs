@@ -2,7 +2,7 @@
 
 use pointsman_tests::wire::{self, id};
 
-use super::case::{BOTH, Case, ONLY_V5, each};
+use super::case::{BOTH, Case, ONLY_V5, each, each_at_once};
 
 const RETAIN: u8 = 1;
 const RETAIN_AS_PUBLISHED: u8 = 0x08;
@@ -159,7 +159,7 @@ pub(super) async fn subscribing_again_sends_them_again() {
 
 #[tokio::test]
 pub(super) async fn a_retained_message_expires() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let topic = case.topic("expires");
         for (name, seconds) in [("soon", 1), ("late", 600)] {
             let properties = wire::property_u32(id::MESSAGE_EXPIRY, seconds);

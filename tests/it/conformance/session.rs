@@ -3,7 +3,7 @@
 use pointsman_tests::Raw;
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, Case, ONLY_V5, ONLY_V311, PROTOCOL_ERROR, each};
+use super::case::{BOTH, Case, ONLY_V5, ONLY_V311, PROTOCOL_ERROR, each, each_at_once};
 
 /// Connects and gives whether there was a session.
 async fn resume(case: &Case, connect: &Connect) -> (Raw, bool) {
@@ -94,7 +94,7 @@ pub(super) async fn a_session_that_ends_with_its_connection_leaves_nothing() {
 
 #[tokio::test]
 pub(super) async fn the_state_is_kept_while_the_connection_is() {
-    each(BOTH, async |case| {
+    each_at_once(BOTH, async |case| {
         let topic = case.topic("state");
         let connect = Connect { keep_alive_seconds: 0, ..case.connect("client") };
         let mut client = case.join_with(&connect).await;
@@ -116,7 +116,7 @@ fn expiring(case: &Case, who: &str, seconds: u32) -> Connect {
 
 #[tokio::test]
 pub(super) async fn a_session_ends_when_it_has_expired() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         for (who, seconds) in [("second", 1), ("minutes", 600), ("ever", u32::MAX)] {
             resume(&case, &expiring(&case, who, seconds)).await.0.leave().await;
         }
@@ -215,7 +215,7 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
 
 #[tokio::test]
 pub(super) async fn nothing_is_sent_again_on_the_same_connection() {
-    each(BOTH, async |case| {
+    each_at_once(BOTH, async |case| {
         let topic = case.topic("patient");
         let mut client = case.subscriber("client", &topic, 2).await;
         for qos in 1..=2 {

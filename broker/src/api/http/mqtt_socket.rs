@@ -48,22 +48,41 @@ pub(super) async fn get(
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// Speaks MQTT over what was an HTTP connection. The connection itself is taken back out of hyper, whose wrapping would
-/// cost an indirection on every read and write.
+/// Speaks MQTT over what was an HTTP connection.
 async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
-    let max = api.packet_bytes_max;
-    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-        Ok(parts) => {
+    // In a box, and so are the sockets: the task is as large as an idle connection needs it, not as large as an upgrade.
+    match Box::pin(take_back(upgraded, api.packet_bytes_max)).await {
+        Some(Socket::Tls(socket)) => {
             let _open = api.hub.opened(Transport::Wss);
-            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
             serve(socket, peer, api.hub).await;
         }
+        Some(Socket::Plain(socket)) => {
+            let _open = api.hub.opened(Transport::Ws);
+            serve(socket, peer, api.hub).await;
+        }
+        None => {}
+    }
+}
+
+/// A WebSocket on what carried HTTP before.
+enum Socket {
+    Tls(Box<WebSocketTransport<TlsStream<TcpStream>>>),
+    Plain(Box<WebSocketTransport<TcpStream>>),
+}
+
+/// Takes the connection itself back out of hyper, whose wrapping would cost an indirection on every read and write.
+async fn take_back(upgraded: Upgraded, message_bytes_max: usize) -> Option<Socket> {
+    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        Ok(parts) => {
+            let io = parts.io.into_inner();
+            let socket = WebSocketTransport::new(io, parts.read_buf, message_bytes_max).await;
+            Some(Socket::Tls(Box::new(socket)))
+        }
         Err(upgraded) => {
-            if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
-                let _open = api.hub.opened(Transport::Ws);
-                let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
-                serve(socket, peer, api.hub).await;
-            }
+            let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+            let io = parts.io.into_inner();
+            let socket = WebSocketTransport::new(io, parts.read_buf, message_bytes_max).await;
+            Some(Socket::Plain(Box::new(socket)))
         }
     }
 }

@@ -85,8 +85,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
             .max_write_buffer_size(2 * message_bytes_max.max(1024 * 1024))
             .max_frame_size(Some(message_bytes_max))
             .max_message_size(Some(message_bytes_max));
-        let socket =
-            WebSocketStream::from_partially_read(transport, read.into(), Role::Server, Some(config)).await;
+        // A copy: what was read shares the buffer of the HTTP connection, which would stay for as long as this one.
+        let read = read.to_vec();
+        let socket = WebSocketStream::from_partially_read(transport, read, Role::Server, Some(config)).await;
         WebSocketTransport { socket, rest: Bytes::new(), closed: false, in_order: false }
     }
 

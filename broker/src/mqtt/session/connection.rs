@@ -242,13 +242,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// Runs until the connection has ended, and says what it had in hand.
-    pub(crate) async fn run(mut self) -> (End, VecDeque<Delivery>) {
+    pub(crate) async fn run(&mut self) -> (End, VecDeque<Delivery>) {
         let end = match self.live().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.say_goodbye(&end).await;
-        (end, self.deliveries)
+        Box::pin(self.say_goodbye(&end)).await;
+        (end, std::mem::take(&mut self.deliveries))
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {

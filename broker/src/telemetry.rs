@@ -24,6 +24,12 @@ impl Counter {
 pub struct Drops {
     /// QoS 0 messages that gave way because a client reads too slowly.
     pub slow_consumer: Counter,
+    /// Messages for sessions without a connection that are not kept for them (QoS 0).
+    pub offline: Counter,
+    /// Messages whose time was over. [MQTT-3.3.2-5]
+    pub expired: Counter,
+    /// Messages that were owed to a session and that the log's limits have dropped.
+    pub log_dropped: Counter,
     /// Messages larger than the client takes. [MQTT-3.1.2-24]
     pub packet_too_large: Counter,
     /// Publishes that the policy denies to a client which cannot be told (QoS 0, or before MQTT 5).
@@ -37,6 +43,10 @@ pub struct Telemetry {
     pub connections_total: Counter,
     /// Connections refused since the start.
     pub refusals_total: Counter,
+    /// Sessions ended as their time was over.
+    pub sessions_expired_total: Counter,
+    /// Sessions ended as the log had dropped what they were owed.
+    pub sessions_cut_total: Counter,
     /// Messages that clients published.
     pub messages_in_total: Counter,
     /// Messages written to clients.

@@ -5,6 +5,7 @@ mod chat_limits;
 mod cli;
 mod client_sdk;
 mod clients;
+mod conformance;
 mod crash;
 mod delivery;
 mod endings;

@@ -2,6 +2,8 @@
 
 pub mod codec;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 mod session;
 mod spine;
@@ -9,7 +11,8 @@ mod spine;
 pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
-    Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits, Peer,
-    SessionLimits, serve,
+    Entry, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
+    OutboxLimits, Peer, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
+    retained_writes, serve,
 };
 pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -86,6 +86,8 @@ def flood(what, stops):
     for stop in stops:
         subscriber.reaches(int(FLOOD * stop))
         ask(what)
+        subscriber.reconnect()
+        publisher.reconnect()
     for packet_id in sent:
         publisher.finish_publishing(packet_id)
     for qos in (1, 2):

@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_config::{Config, Durability};
+use pointsman_config::{Config, Durability, Readers};
 use pointsman_rules::Limits;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::api::http::{self, Api, Listener};
+use crate::api::http::{self, Api, Listener, MetricsReaders};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{self, Tls, TlsError};
+use crate::mqtt::sys;
 use crate::mqtt::{
     Hub, HubParts, OutboxLimits, PublishRate, RetainedLimits, RouterSpine, SessionLimits, SharedSpine,
     SpineOptions,
@@ -147,12 +148,20 @@ impl App {
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
+            metrics_readers: match config.metrics.allow {
+                Readers::Admin => MetricsReaders::Admin,
+                Readers::Loopback => MetricsReaders::Loopback,
+            },
             packet_bytes_max: config.limits.packet_bytes_max,
+            topic_levels_max: config.limits.topic_levels_max,
             authority_pem: tls.authority_pem.map(Arc::from),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
         bound.serve(&hub, &tls.acceptor, &api, &tasks);
+        if config.sys.interval_seconds > 0 {
+            tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
+        }
         Ok(App { hub, pipeline, store, tasks, started })
     }
 

@@ -1,7 +1,13 @@
 //! Every counter of the server, by name.
 
+mod traffic;
+mod transports;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use traffic::{Batch, Traffic};
+pub use transports::{Open, Transport, Transports};
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -16,6 +22,33 @@ impl Counter {
     /// What it is at.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts by a reason code of MQTT 5.
+#[derive(Debug)]
+pub struct ByCode([Counter; 256]);
+
+impl Default for ByCode {
+    fn default() -> Self {
+        ByCode(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl ByCode {
+    /// Adds one of that code.
+    pub fn add(&self, code: u8) {
+        self.0[usize::from(code)].add(1);
+    }
+
+    /// How many there were in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(Counter::get).sum()
+    }
+
+    /// How many of that code there were.
+    pub fn get(&self, code: u8) -> u64 {
+        self.0[usize::from(code)].get()
     }
 }
 
@@ -36,6 +69,22 @@ pub struct Drops {
     pub not_authorized: Counter,
 }
 
+impl Drops {
+    /// Every reason with its count, by the name it has in metrics.
+    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+        [
+            ("not_authorized", self.not_authorized.get()),
+            ("packet_too_large", self.packet_too_large.get()),
+            ("slow_consumer", self.slow_consumer.get()),
+        ]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_reason().iter().map(|(_, count)| count).sum()
+    }
+}
+
 /// The server's counters.
 #[derive(Debug, Default)]
 pub struct Telemetry {
@@ -47,10 +96,14 @@ pub struct Telemetry {
     pub sessions_expired_total: Counter,
     /// Sessions ended as the log had dropped what they were owed.
     pub sessions_cut_total: Counter,
-    /// Messages that clients published.
-    pub messages_in_total: Counter,
-    /// Messages written to clients.
-    pub messages_out_total: Counter,
+    /// CONNECT packets refused since the start, by the code of the reason.
+    pub connects_refused: ByCode,
+    /// Connections by transport.
+    pub transports: Arc<Transports>,
+    /// What clients sent.
+    pub received: Traffic,
+    /// What was written to clients.
+    pub sent: Traffic,
     /// Rule runs that ended well.
     pub rule_runs_total: Counter,
     /// Rule runs that failed.

@@ -19,6 +19,10 @@ pub struct Config {
     pub auth: Auth,
     /// Bounds of connections.
     pub limits: Limits,
+    /// Figures for clients.
+    pub sys: Sys,
+    /// Figures for monitoring.
+    pub metrics: Metrics,
     /// The durable log and the tables.
     pub store: Store,
     /// The rule scripts.
@@ -126,12 +130,12 @@ pub struct Limits {
     pub sessions_max: usize,
     /// The longest that a session outlives its connection.
     pub session_expiry_max_seconds: u32,
-    /// Retained messages.
+    /// Bytes by which a reader of the spine may be behind before publishers wait.
+    pub spine_bytes_max: usize,
+    /// Retained messages in total.
     pub retained_messages_max: usize,
     /// Bytes of all retained messages.
     pub retained_bytes_max: usize,
-    /// Bytes by which a reader of the spine may be behind before publishers wait.
-    pub spine_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -153,11 +157,44 @@ impl Default for Limits {
             publish_bytes_per_second: 256 * 1024 * 1024,
             sessions_max: 100_000,
             session_expiry_max_seconds: 7 * 24 * 3600,
+            spine_bytes_max: 8 * 1024 * 1024,
             retained_messages_max: 100_000,
             retained_bytes_max: 64 * 1024 * 1024,
-            spine_bytes_max: 8 * 1024 * 1024,
         }
     }
+}
+
+/// Figures for clients.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sys {
+    /// How often the topics under `$SYS/broker` are published; 0 for never.
+    pub interval_seconds: u64,
+}
+
+impl Default for Sys {
+    fn default() -> Self {
+        Sys { interval_seconds: 10 }
+    }
+}
+
+/// Who may read figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readers {
+    /// The operator.
+    Admin,
+    /// The operator, and whoever asks from this machine.
+    #[default]
+    Loopback,
+}
+
+/// Figures for monitoring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Who may read `/metrics`.
+    pub allow: Readers,
 }
 
 /// When an acknowledgement may leave.

@@ -7,12 +7,13 @@ pub mod fuzzing;
 pub mod listen;
 mod session;
 mod spine;
+pub mod sys;
 
 pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
-    Entry, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
-    OutboxLimits, Peer, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
+    Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
+    OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
     retained_writes, serve,
 };
 pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

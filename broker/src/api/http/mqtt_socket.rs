@@ -16,6 +16,7 @@ use super::Api;
 use super::problem::Problem;
 use crate::mqtt::listen::{HandshakeError, WebSocketTransport, accept_key, check_handshake, peer};
 use crate::mqtt::{Peer, serve};
+use crate::telemetry::Transport;
 
 pub(super) async fn get(
     State(api): State<Api>,
@@ -53,11 +54,13 @@ async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
     let max = api.packet_bytes_max;
     match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
         Ok(parts) => {
+            let _open = api.hub.opened(Transport::Wss);
             let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
             serve(socket, peer, api.hub).await;
         }
         Err(upgraded) => {
             if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
+                let _open = api.hub.opened(Transport::Ws);
                 let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, max).await;
                 serve(socket, peer, api.hub).await;
             }

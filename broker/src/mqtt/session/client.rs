@@ -1,13 +1,14 @@
 //! One connected client, as the others see it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use super::super::codec::Reason;
+use super::session::Session;
 use crate::auth::Identity;
 
 /// Why somebody else ends a connection.
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     /// Grows with each connection of this client id.
     pub(crate) version_number: u64,
     pub(crate) ip: String,
+    /// Its session, once it has been taken up.
+    pub(crate) session: OnceLock<Arc<Session>>,
     kick: Mutex<Option<Kick>>,
     /// Whether the connection is to be ended, to be read without the lock.
     kicked: AtomicBool,
@@ -59,6 +62,7 @@ impl Client {
             identity: parts.identity,
             version_number,
             ip: parts.ip,
+            session: OnceLock::new(),
             kick: Mutex::default(),
             kicked: AtomicBool::new(false),
             waker: AtomicWaker::new(),

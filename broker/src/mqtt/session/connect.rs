@@ -56,6 +56,7 @@ where
 {
     let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
         hub.telemetry.refusals_total.add(1);
+        hub.telemetry.connects_refused.add(Reason::QuotaExceeded as u8);
         debug!(ip = %peer.ip, "refused: connections_max is reached");
         return;
     };
@@ -100,6 +101,7 @@ async fn converse<T>(
     };
     // [MQTT-3.1.3-9]; with the session a will that waits for its delay ends too, and is published.
     hub.wills.connected(hub, &client.client_id, session_present);
+    let _ = client.session.set(Arc::clone(&session));
     session.set_identity(Arc::clone(&client.identity));
     hub.subscriptions.changed();
     hub.announce_connected(&client, &session);
@@ -266,8 +268,9 @@ async fn refuse_unread<T>(transport: &mut T, hub: &Hub, unreadable: &Unreadable)
 where
     T: AsyncWrite + Unpin,
 {
-    hub.telemetry.refusals_total.add(1);
     let Unreadable { version, error } = unreadable;
+    hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(error.reason as u8);
     debug!(%error, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
@@ -288,6 +291,7 @@ where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };

@@ -24,6 +24,7 @@ use super::resume::Resume;
 use super::session::Session;
 use super::state::Op;
 use super::throttle::Throttle;
+use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
@@ -176,6 +177,9 @@ pub(crate) struct Connection<T> {
     pub(super) aliases: Vec<Option<Box<str>>>,
     pub(super) own_aliases: Aliases,
     pub(super) throttle: Throttle,
+    /// Counted here first, so that a packet costs the other connections nothing.
+    pub(super) received: Batch,
+    pub(super) sent: Batch,
     heard: Instant,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -229,6 +233,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             last_topic: LastTopic::default(),
             aliases: Vec::new(),
             own_aliases: Aliases::new(aliases_max),
+            received: Batch::default(),
+            sent: Batch::default(),
             heard,
             patience,
             timer,
@@ -252,6 +258,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.send().await?;
+            self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if let Some(kick) = woken.kicked {
                 return Err(End::Kicked(kick));
@@ -306,6 +313,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
                     self.outbound.advance(written);
+                    self.hub.telemetry.sent.add_bytes(written);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -331,6 +339,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(())) => {
                     let read = buffer.filled();
                     self.inbound.extend_from_slice(read);
+                    self.hub.telemetry.received.add_bytes(read.len());
                     Poll::Ready(Ok(read.len()))
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

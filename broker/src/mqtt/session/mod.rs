@@ -4,12 +4,14 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod figures;
 mod from_log;
 mod inbound;
 mod keep;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod publish;
 mod registry;
 mod resume;
 mod retained;
@@ -33,19 +35,21 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::codec::{QoS, Reason};
-use super::envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Origin, SERVER};
+use super::codec::Reason;
+use super::envelope::{Envelope, Interest};
 use super::spine::{SharedSpine, SpineStats};
-use crate::auth::Auth;
+use crate::auth::{Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
 use crate::store::{ReadError, Seq, Store, Write};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Open, Telemetry, Transport};
 
 pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
+pub use figures::Figures;
 pub use from_log::envelope_of;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use publish::Publication;
 pub use retained::{RetainedLimits, RetainedStats, writes_of as retained_writes};
 pub use throttle::PublishRate;
 
@@ -253,36 +257,6 @@ impl Hub {
         }
     }
 
-    /// Publishes a message of the server's own. It is on disk when this resolves, if somebody needs that.
-    pub async fn publish(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        properties: &[u8],
-        qos: QoS,
-        retain: bool,
-    ) -> Result<(), LogRefused> {
-        let now_ms = self.clock.now_ms();
-        if retain && let Err(full) = self.retained.admit(topic, payload.len(), now_ms) {
-            return Err(LogRefused {
-                reason: Reason::QuotaExceeded,
-                detail: format!("the message cannot be retained: {full}"),
-            });
-        }
-        let mut builder = EnvelopeBuilder::default();
-        builder.push(topic, payload, properties, Marks { qos, retain, interest: self.interest(topic) });
-        let logged = builder.interest().durable || retain;
-        let first_id = self.ids.take(now_ms, 1);
-        let envelope =
-            builder.seal(&Origin { publisher: SERVER, client_id: "", user: None, hops: 0, first_id });
-        if !logged {
-            self.spine.publish(envelope);
-            return Ok(());
-        }
-        let writes = if retain { retained::writes_of(&envelope) } else { Vec::new() };
-        self.ingress.log(Entry { envelope: Some(envelope), sessions: Bytes::new(), writes }).await.map(drop)
-    }
-
     /// How many sessions outlive their connections.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
@@ -298,6 +272,21 @@ impl Hub {
         self.registry.len()
     }
 
+    /// Counts a connection as open while what this returns lives.
+    pub fn opened(&self, transport: Transport) -> Open {
+        self.telemetry.transports.open(transport)
+    }
+
+    /// What time it is.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The operator, if this is the name and password.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        self.auth.operator(name, password).await
+    }
+
     /// How long a connection may take from its first byte to the end of its CONNECT.
     pub fn connect_timeout(&self) -> Duration {
         self.limits.connect_timeout
@@ -306,11 +295,6 @@ impl Hub {
     /// How many subscriptions there are.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.len()
-    }
-
-    /// How many of them are shared.
-    pub fn shared_subscriptions(&self) -> usize {
-        self.subscriptions.shared_len()
     }
 
     /// Resolves when every reader of the spine has had all that was published.

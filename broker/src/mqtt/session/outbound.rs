@@ -99,7 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             if self.is_verbatim(&delivery) {
                 let frames = delivery.envelope.frames(delivery.first as usize, delivery.count as usize);
                 self.outbound.extend_from_slice(frames);
-                self.hub.telemetry.messages_out_total.add(u64::from(delivery.count));
+                self.sent.publishes(0, u64::from(delivery.count), frames.len());
                 self.session.outbox.written(before);
                 continue;
             }
@@ -129,7 +129,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn encode_each(&mut self, delivery: &mut Delivery, enough: usize, sending: &mut Sending) {
         let seq = if delivery.via == Via::Retained { None } else { delivery.envelope.log_seq() };
         let keeps_place = self.session.durable || delivery.via == Via::Share;
-        let mut sent = 0;
         while delivery.count > 0 && self.outbound.len() < enough {
             let index = delivery.first as usize;
             let message = delivery.envelope.message(index);
@@ -149,12 +148,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 };
                 let Delivery { envelope, subscription_ids, .. } = &*delivery;
                 self.encode_message(envelope, index, qos, retain, false, packet_id, subscription_ids);
-                sent += 1;
             }
             delivery.first += 1;
             delivery.count -= 1;
         }
-        self.hub.telemetry.messages_out_total.add(sent);
     }
 
     /// Whether a message is still wanted, and small enough.
@@ -259,7 +256,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             dup,
             packet_id,
         };
+        let before = self.outbound.len();
         encode_publish(&mut self.outbound, self.version, &publish);
+        self.sent.publishes(qos as u8, 1, self.outbound.len() - before);
     }
 }
 

@@ -202,6 +202,13 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many messages and bytes wait here and in the connection's hand.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let queue = self.lock();
+        let in_hand = usize::try_from(self.in_hand_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        (queue.messages, queue.bytes.saturating_add(in_hand))
+    }
+
     /// Adds a delivery. Where the limits are reached, what is in the log is left there, then the oldest that may be lost
     /// (QoS 0) give way; if none may, the consumer is hopeless and the connection is ended.
     pub(crate) fn push(&self, delivery: Delivery) -> Pushed {

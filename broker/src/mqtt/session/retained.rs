@@ -185,7 +185,6 @@ impl Retained {
     }
 
     /// Keeps a figure of the server's own, such as those under `$SYS`: it counts towards no limit and is in no store.
-    #[cfg_attr(not(test), expect(dead_code, reason = "taken up by the HTTP API and the figures under $SYS"))]
     pub(crate) fn show(&self, envelope: Envelope) {
         let topic: Arc<str> = envelope.message(0).topic().into();
         let mut kept = self.write();
@@ -194,7 +193,6 @@ impl Retained {
     }
 
     /// The retained message of a topic.
-    #[cfg_attr(not(test), expect(dead_code, reason = "taken up by the HTTP API and the figures under $SYS"))]
     pub(crate) fn get(&self, topic: &str, now_ms: u64) -> Option<Envelope> {
         let kept = self.read();
         kept.topics.get(topic).filter(|entry| entry.is_live(now_ms)).map(|entry| entry.envelope.clone())

@@ -21,7 +21,7 @@ pub use control::{Control, decode_control};
 pub use disconnect::{encode_auth, encode_disconnect, encode_disconnect_within};
 pub use frame::{FrameHead, frame_head, next_frame, remaining_length_len, write_remaining_length};
 pub(crate) use publish::without_alias;
-pub use publish::{OutboundPublish, PublishView, encode_publish, message_expiry, parse_publish};
+pub use publish::{OutboundPublish, PublishView, encode_publish, message_expiry, parse_publish, publish_len};
 pub use reason::Reason;
 pub use subscribe::{RetainHandling, Subscription};
 pub use subscribe::{encode_suback, encode_suback_with, encode_unsuback, encode_unsuback_with};

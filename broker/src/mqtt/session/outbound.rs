@@ -6,7 +6,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{
-    OutboundPublish, ProtocolError, QoS, Reason, Version, encode_publish, message_expiry,
+    OutboundPublish, ProtocolError, QoS, Reason, Version, encode_publish, message_expiry, publish_len,
 };
 use super::super::envelope::Envelope;
 use super::connection::{CHUNK_BYTES, Connection, End};
@@ -37,6 +37,15 @@ impl Aliases {
 
     /// The alias of a topic. The first topics get one, and keep it.
     fn of(&mut self, topic: &[u8]) -> Alias {
+        let alias = self.next_of(topic);
+        if let Alias { number: Some(number), with_topic: true } = alias {
+            self.set.insert(Box::from(topic), number);
+        }
+        alias
+    }
+
+    /// The alias that a message on that topic would be sent with.
+    fn next_of(&self, topic: &[u8]) -> Alias {
         if self.max == 0 {
             return Alias { number: None, with_topic: true };
         }
@@ -44,11 +53,7 @@ impl Aliases {
             return Alias { number: Some(*number), with_topic: false };
         }
         let next = u16::try_from(self.set.len() + 1).unwrap_or(u16::MAX);
-        if next > self.max {
-            return Alias { number: None, with_topic: true };
-        }
-        self.set.insert(Box::from(topic), next);
-        Alias { number: Some(next), with_topic: true }
+        Alias { number: (next <= self.max).then_some(next), with_topic: true }
     }
 }
 
@@ -158,8 +163,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn is_to_be_sent(&self, delivery: &Delivery, index: usize, place: Place) -> bool {
         let message = delivery.envelope.message(index);
         let drops = &self.hub.telemetry.drops;
-        // [MQTT-3.1.2-25]
-        if message.body().len() + message.properties().len() + 16 > self.packet_bytes_max {
+        // [MQTT5-3.1.2-24]
+        if !self.fits(delivery, index) {
             drops.packet_too_large.add(1);
             return false;
         }
@@ -171,6 +176,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         // Read from the log though it was sent already.
         let owed = self.session.durable && delivery.via == Via::Subscription && delivery.acknowledged;
         !(owed && place.is_in_log() && place < self.session.state().position)
+    }
+
+    /// Whether the client takes packets as large as that of a message.
+    fn fits(&self, delivery: &Delivery, index: usize) -> bool {
+        /// What a PUBLISH has besides, at most: fixed header, packet id, length of the properties, topic alias.
+        const FRAME_BYTES_MAX: usize = 5 + 2 + 4 + 3;
+        /// A subscription identifier, at most.
+        const IDENTIFIER_BYTES_MAX: usize = 5;
+        let message = delivery.envelope.message(index);
+        let subscription_ids = &delivery.subscription_ids;
+        let rest = FRAME_BYTES_MAX + IDENTIFIER_BYTES_MAX * subscription_ids.len();
+        if message.body().len() + message.properties().len() + rest <= self.packet_bytes_max {
+            return true;
+        }
+        let alias = self.own_aliases.next_of(message.topic_bytes());
+        let publish = OutboundPublish {
+            body: message.body(),
+            topic_len: 2 + message.topic_bytes().len(),
+            properties: message.properties(),
+            subscription_ids,
+            topic_alias: alias.number,
+            send_topic: alias.with_topic,
+            expiry_seconds: None,
+            qos: message.marks().qos.min(delivery.qos_max),
+            retain: false,
+            dup: false,
+            packet_id: 0,
+        };
+        publish_len(self.version, &publish) <= self.packet_bytes_max
     }
 
     /// How long a message may still wait, in seconds; `None` if its time is over.

@@ -9,7 +9,7 @@ use super::super::properties::{Place, Properties};
 use super::super::{
     Ack, Connect, Control, OutboundPublish, QoS, Reason, RetainHandling, Subscription, Version, Will,
     decode_connect, decode_control, encode_ack_with, encode_publish, frame_head, parse_ack, parse_publish,
-    version_of_connect,
+    publish_len, version_of_connect,
 };
 use super::packet;
 
@@ -261,6 +261,7 @@ proptest! {
             dup: dup && qos != QoS::AtMostOnce, packet_id, topic_alias, send_topic: true, expiry_seconds: None,
         };
         encode_publish(&mut out, version, &publish);
+        prop_assert_eq!(out.len(), publish_len(version, &publish));
         let head = frame_head(&out, usize::MAX).unwrap().unwrap();
         prop_assert_eq!(head.len, out.len());
         let view = parse_publish(out[0], &out[head.head_len..], version).unwrap();

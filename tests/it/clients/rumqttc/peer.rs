@@ -12,6 +12,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Requests that may wait in the client.
 const REQUESTS_MAX: usize = 64;
+/// Publishes of a client on their way. Below what a case publishes in all, `rumqttc` gives a message of QoS 2 the packet id
+/// of one that it has not released after a reconnect, and the server takes the two for one.
+const INFLIGHT_MAX: u16 = 1024;
 /// How long the server keeps a session that is to last.
 const SESSION_SECONDS: u32 = 60;
 /// A client that is cut off tries to connect that often.
@@ -76,6 +79,7 @@ impl Peer {
             Version::V311 => {
                 let mut options = builder.options();
                 options.set_clean_session(is_clean);
+                options.set_inflight(INFLIGHT_MAX);
                 let (client, events) = rumqttc::AsyncClient::new(options, REQUESTS_MAX);
                 (Requests::V311(client), tokio::spawn(drive(events, told)))
             }

@@ -15,7 +15,7 @@ mod subscribe;
 mod text;
 
 pub use ack::{Ack, encode_ack, encode_ack_with, encode_pingresp, parse_ack};
-pub use connack::{ConnackOptions, encode_connack};
+pub use connack::{ConnackOptions, encode_connack, encode_connack_within};
 pub use connect::{Connect, Will, decode_connect, version_of_connect};
 pub use control::{Control, decode_control};
 pub use disconnect::{encode_auth, encode_disconnect, encode_disconnect_within};

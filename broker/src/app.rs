@@ -22,7 +22,8 @@ use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{self, Tls, TlsError};
 use crate::mqtt::sys;
 use crate::mqtt::{
-    Hub, HubParts, OutboxLimits, RetainedLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions,
+    Hub, HubParts, OutboxLimits, PublishRate, RetainedLimits, RouterSpine, SessionLimits, SharedSpine,
+    SpineOptions,
 };
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
@@ -77,8 +78,8 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
-    /// What rules left undone cannot be read.
-    #[error("cannot take up what the rules left undone")]
+    /// What the last run left cannot be read.
+    #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
     /// The operator's account cannot be read or made.
     #[error(transparent)]
@@ -225,6 +226,7 @@ impl Prepared {
             ids: Arc::clone(&ids),
         })?;
         let hub = Hub::start(HubParts {
+            store: Arc::clone(&store),
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
             auth,
@@ -233,7 +235,9 @@ impl Prepared {
             clock,
             ids,
             version_base: secrets.starts << 32,
-        });
+        })?;
+        // Only now: sessions see what rules publish on the way.
+        pipeline.take_up(&hub)?;
         let authority = certificates::authority_path(&config.data.directory);
         let started = Started {
             admin_password: secrets.admin_password,
@@ -393,10 +397,17 @@ fn session_limits(config: &Config) -> SessionLimits {
         inflight_max: limits.inflight_max,
         topic_alias_max: limits.topic_alias_max,
         keep_alive_max_seconds: limits.keep_alive_max_seconds,
+        receive_max: limits.receive_max.max(1),
+        publish_rate: PublishRate {
+            messages_per_second: limits.publish_messages_per_second,
+            bytes_per_second: limits.publish_bytes_per_second,
+        },
+        sessions_max: limits.sessions_max,
+        session_expiry_max_seconds: limits.session_expiry_max_seconds,
         outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
         retained: RetainedLimits {
-            bytes_max: limits.retained_bytes_max,
             messages_max: limits.retained_messages_max,
+            bytes_max: limits.retained_bytes_max,
         },
     }
 }

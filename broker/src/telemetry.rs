@@ -57,6 +57,12 @@ impl ByCode {
 pub struct Drops {
     /// QoS 0 messages that gave way because a client reads too slowly.
     pub slow_consumer: Counter,
+    /// Messages for sessions without a connection that are not kept for them (QoS 0).
+    pub offline: Counter,
+    /// Messages whose time was over. [MQTT-3.3.2-5]
+    pub expired: Counter,
+    /// Messages that were owed to a session and that the log's limits have dropped.
+    pub log_dropped: Counter,
     /// Messages larger than the client takes. [MQTT-3.1.2-24]
     pub packet_too_large: Counter,
     /// Publishes that the policy denies to a client which cannot be told (QoS 0, or before MQTT 5).
@@ -65,9 +71,12 @@ pub struct Drops {
 
 impl Drops {
     /// Every reason with its count, by the name it has in metrics.
-    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
         [
+            ("expired", self.expired.get()),
+            ("log_dropped", self.log_dropped.get()),
             ("not_authorized", self.not_authorized.get()),
+            ("offline", self.offline.get()),
             ("packet_too_large", self.packet_too_large.get()),
             ("slow_consumer", self.slow_consumer.get()),
         ]
@@ -94,6 +103,10 @@ pub struct Telemetry {
     pub received: Traffic,
     /// What was written to clients.
     pub sent: Traffic,
+    /// Sessions ended as their time was over.
+    pub sessions_expired_total: Counter,
+    /// Sessions ended as the log had dropped what they were owed.
+    pub sessions_cut_total: Counter,
     /// Rule runs that ended well.
     pub rule_runs_total: Counter,
     /// Rule runs that failed.

@@ -120,12 +120,22 @@ pub struct Limits {
     pub outbox_messages_max: usize,
     /// Bytes that may wait for one client.
     pub outbox_bytes_max: usize,
-    /// Bytes by which a reader of the spine may be behind before publishers wait.
-    pub spine_bytes_max: usize,
-    /// Retained messages in total.
+    /// Publishes of QoS 2 that a client may have under way (the receive maximum).
+    pub receive_max: u16,
+    /// Messages that one client may publish in a second; 0 for any number.
+    pub publish_messages_per_second: u64,
+    /// Bytes that one client may publish in a second; 0 for any number.
+    pub publish_bytes_per_second: u64,
+    /// Sessions that outlive their connections.
+    pub sessions_max: usize,
+    /// The longest that a session outlives its connection.
+    pub session_expiry_max_seconds: u32,
+    /// Retained messages.
     pub retained_messages_max: usize,
     /// Bytes of all retained messages.
     pub retained_bytes_max: usize,
+    /// Bytes by which a reader of the spine may be behind before publishers wait.
+    pub spine_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -142,9 +152,14 @@ impl Default for Limits {
             keep_alive_max_seconds: 0,
             outbox_messages_max: 100_000,
             outbox_bytes_max: 16 * 1024 * 1024,
-            spine_bytes_max: 8 * 1024 * 1024,
+            receive_max: 1024,
+            publish_messages_per_second: 1_000_000,
+            publish_bytes_per_second: 256 * 1024 * 1024,
+            sessions_max: 100_000,
+            session_expiry_max_seconds: 7 * 24 * 3600,
             retained_messages_max: 100_000,
             retained_bytes_max: 64 * 1024 * 1024,
+            spine_bytes_max: 8 * 1024 * 1024,
         }
     }
 }

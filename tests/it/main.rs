@@ -4,6 +4,7 @@ mod chat;
 mod chat_limits;
 mod cli;
 mod client_sdk;
+mod conformance;
 mod crash;
 mod delivery;
 mod endings;

@@ -2,6 +2,8 @@
 
 pub mod codec;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 mod session;
 mod spine;
@@ -10,7 +12,8 @@ pub mod sys;
 pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
-    Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits,
-    Peer, Publication, RetainedLimits, RetainedStats, SessionLimits, serve,
+    Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
+    OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
+    retained_writes, serve,
 };
 pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

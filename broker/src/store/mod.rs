@@ -56,6 +56,7 @@ pub use log::Replay;
 pub use options::{Durability, KEY_BYTES_CEILING, RECORD_BYTES_CEILING, StoreOptions};
 pub use read::{QUERY_BYTES_MAX, QUERY_ROWS_MAX, Query, Row};
 pub use record::{Done, ReadCheck, Record, Seq, Write};
+pub(crate) use record::{Reader, put_bytes, put_varint};
 pub use stats::{COMMIT_MICROS_BOUNDS, Stats};
 
 use self::core::{Core, lock};
@@ -190,6 +191,11 @@ impl Store {
     /// The last record taken, which may not be on disk yet.
     pub fn end(&self) -> Seq {
         self.core.intake().end
+    }
+
+    /// The oldest record that is still there, or the one to come.
+    pub fn first(&self) -> Seq {
+        self.core.segments.first()
     }
 
     /// The last record on disk.

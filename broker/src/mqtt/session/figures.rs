@@ -2,6 +2,7 @@
 
 use super::Hub;
 use super::retained::RetainedStats;
+use super::session::Session;
 
 /// Figures of the sessions, of about one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Figures {
     pub subscriptions: u64,
     /// Shared subscriptions.
     pub subscriptions_shared: u64,
-    /// Messages that wait for their clients.
+    /// Messages that wait for their clients, but for those that wait in the log.
     pub outbox_messages: u64,
     /// Bytes that do, and those handed to connections and not yet written.
     pub outbox_bytes: u64,
@@ -29,20 +30,34 @@ pub struct Figures {
 impl Hub {
     /// Looks at every session: some milliseconds where there are very many.
     pub fn figures(&self) -> Figures {
-        let clients = self.registry.all();
-        let (mut outbox_messages, mut outbox_bytes) = (0, 0);
-        for client in &clients {
-            let (messages, bytes) = client.outbox.waiting();
-            outbox_messages += messages as u64;
-            outbox_bytes += bytes as u64;
-        }
-        Figures {
-            clients: clients.len() as u64,
+        let mut figures = Figures {
+            sessions_expired: self.telemetry.sessions_expired_total.get(),
             subscriptions: self.subscriptions() as u64,
-            outbox_messages,
-            outbox_bytes,
-            retained: self.retained.stats(),
+            subscriptions_shared: self.shared_subscriptions() as u64,
+            retained: self.retained_stats(),
             ..Figures::default()
+        };
+        for client in self.registry.all() {
+            figures.clients += 1;
+            if let Some(session) = client.session() {
+                figures.look_at(session);
+            }
         }
+        for session in self.sessions.all() {
+            if !session.outbox.is_attached() {
+                figures.sessions_offline += 1;
+                figures.look_at(&session);
+            }
+        }
+        figures
+    }
+}
+
+impl Figures {
+    fn look_at(&mut self, session: &Session) {
+        let (messages, bytes) = session.outbox.waiting();
+        self.outbox_messages += messages as u64;
+        self.outbox_bytes += bytes as u64;
+        self.inflight += u64::from(session.state().window.outstanding());
     }
 }

@@ -1,10 +1,12 @@
 //! What the server itself publishes, on behalf of an operator.
 
+use bytes::Bytes;
+use pointsman_rules::topic::TopicFilter;
+
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, EnvelopeBuilder, Marks, Origin, SERVER};
-use super::retained::{RetainedCursor, STEP_TOPICS};
-use super::{Hub, LogRefused, Reason};
-use pointsman_rules::topic::TopicFilter;
+use super::retained::{self, RetainedCursor, STEP_TOPICS};
+use super::{Entry, Hub, LogRefused, Reason};
 
 /// How the server publishes a message.
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +41,17 @@ impl Hub {
             })?;
         }
         let mut builder = EnvelopeBuilder::default();
-        let interest = self.ingress.interest(topic);
-        builder.push(topic, payload, properties, Marks { qos, retain, interest });
-        let durable = builder.interest().durable;
+        builder.push(topic, payload, properties, Marks { qos, retain, interest: self.interest(topic) });
+        let logged = builder.interest().durable || retain;
         let first_id = self.ids.take(now_ms, 1);
         let envelope = builder.seal(&Origin { publisher: SERVER, client_id: "", user, hops: 0, first_id });
-        let envelope = if durable { self.ingress.log(envelope).await? } else { envelope };
-        self.spine.publish(envelope);
-        Ok(())
+        if !logged {
+            self.spine.publish(envelope);
+            return Ok(());
+        }
+        let writes = if retain { retained::writes_of(&envelope) } else { Vec::new() };
+        let entry = Entry { envelope: Some(envelope), sessions: Bytes::new(), writes };
+        self.ingress.log(entry).await.map(drop)
     }
 
     /// The retained message of a topic, alone in its envelope.

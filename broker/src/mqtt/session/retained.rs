@@ -11,11 +11,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::super::envelope::{Envelope, Message};
+use super::super::codec::message_expiry;
+use super::super::envelope::Envelope;
 use crate::telemetry::Counter;
 
 pub(crate) use cursor::{RetainedCursor, STEP_TOPICS};
-pub(crate) use rows::writes_of;
+pub use rows::writes_of;
 
 /// What a retained message takes besides its topic and its envelope: its places in the maps. An estimate, on the safe side.
 const ENTRY_BYTES: usize = 160;
@@ -281,35 +282,6 @@ impl Entry {
 
 /// When a message expires: so many seconds after it was published, if it says so. [MQTT-3.3.2-5]
 fn expires_at_ms(envelope: &Envelope, index: usize) -> Option<u64> {
-    let seconds = expiry_seconds(&envelope.message(index))?;
+    let seconds = message_expiry(envelope.message(index).properties())?;
     Some(envelope.id(index).time_ms().saturating_add(u64::from(seconds) * 1000))
-}
-
-/// The message expiry interval, if there is one.
-fn expiry_seconds(message: &Message<'_>) -> Option<u32> {
-    const MESSAGE_EXPIRY: u8 = 0x02;
-    let mut rest = message.properties();
-    while let Some((&id, after)) = rest.split_first() {
-        if id == MESSAGE_EXPIRY {
-            return after.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-        }
-        rest = after.get(value_len(id, after)?..)?;
-    }
-    None
-}
-
-/// Bytes of the value of a property that PUBLISH may have.
-fn value_len(id: u8, after: &[u8]) -> Option<usize> {
-    let text = |at: usize| Some(2 + usize::from(u16::from_be_bytes(*after.get(at..)?.first_chunk()?)));
-    match id {
-        0x01 => Some(1),
-        0x02 => Some(4),
-        0x23 => Some(2),
-        0x03 | 0x08 | 0x09 => text(0),
-        0x26 => {
-            let name = text(0)?;
-            Some(name + text(name)?)
-        }
-        _ => None,
-    }
 }

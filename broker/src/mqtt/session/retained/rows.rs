@@ -19,7 +19,7 @@ pub(super) const TOPIC_BYTES_MAX: usize = 4_000;
 const PAGE_ROWS: usize = 1_000;
 
 /// What an envelope's messages with the RETAIN flag change in the store. Of those of one topic the last counts.
-pub(crate) fn writes_of(envelope: &Envelope) -> Vec<Write> {
+pub fn writes_of(envelope: &Envelope) -> Vec<Write> {
     let mut written = HashSet::new();
     let mut writes = Vec::new();
     for index in (0..envelope.len()).rev() {

@@ -18,6 +18,7 @@ mod operator_api;
 mod policy;
 mod promises;
 mod reload;
+mod retained;
 mod rules;
 mod sys;
 mod tidy;

@@ -72,13 +72,15 @@ pub struct Drops {
 impl Drops {
     /// Every reason with its count, by the name it has in metrics.
     pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+        // All of them, or this does not compile.
+        let Drops { expired, log_dropped, not_authorized, offline, packet_too_large, slow_consumer } = self;
         [
-            ("expired", self.expired.get()),
-            ("log_dropped", self.log_dropped.get()),
-            ("not_authorized", self.not_authorized.get()),
-            ("offline", self.offline.get()),
-            ("packet_too_large", self.packet_too_large.get()),
-            ("slow_consumer", self.slow_consumer.get()),
+            ("expired", expired.get()),
+            ("log_dropped", log_dropped.get()),
+            ("not_authorized", not_authorized.get()),
+            ("offline", offline.get()),
+            ("packet_too_large", packet_too_large.get()),
+            ("slow_consumer", slow_consumer.get()),
         ]
     }
 
@@ -95,6 +97,10 @@ pub struct Telemetry {
     pub connections_total: Counter,
     /// Connections refused since the start.
     pub refusals_total: Counter,
+    /// Sessions ended as their time was over.
+    pub sessions_expired_total: Counter,
+    /// Sessions ended as the log had dropped what they were owed.
+    pub sessions_cut_total: Counter,
     /// CONNECT packets refused since the start, by the code of the reason.
     pub connects_refused: ByCode,
     /// Connections by transport.
@@ -103,10 +109,6 @@ pub struct Telemetry {
     pub received: Traffic,
     /// What was written to clients.
     pub sent: Traffic,
-    /// Sessions ended as their time was over.
-    pub sessions_expired_total: Counter,
-    /// Sessions ended as the log had dropped what they were owed.
-    pub sessions_cut_total: Counter,
     /// Rule runs that ended well.
     pub rule_runs_total: Counter,
     /// Rule runs that failed.

@@ -130,12 +130,12 @@ pub struct Limits {
     pub sessions_max: usize,
     /// The longest that a session outlives its connection.
     pub session_expiry_max_seconds: u32,
-    /// Retained messages.
+    /// Bytes by which a reader of the spine may be behind before publishers wait.
+    pub spine_bytes_max: usize,
+    /// Retained messages in total.
     pub retained_messages_max: usize,
     /// Bytes of all retained messages.
     pub retained_bytes_max: usize,
-    /// Bytes by which a reader of the spine may be behind before publishers wait.
-    pub spine_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -157,9 +157,9 @@ impl Default for Limits {
             publish_bytes_per_second: 256 * 1024 * 1024,
             sessions_max: 100_000,
             session_expiry_max_seconds: 7 * 24 * 3600,
+            spine_bytes_max: 8 * 1024 * 1024,
             retained_messages_max: 100_000,
             retained_bytes_max: 64 * 1024 * 1024,
-            spine_bytes_max: 8 * 1024 * 1024,
         }
     }
 }

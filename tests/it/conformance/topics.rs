@@ -99,7 +99,7 @@ async fn filter_is_refused(case: &Case, filter: &str) {
     // A code for the filter or the end of the connection: the standard allows both.
     match packet {
         Some(packet) if packet.kind() == kind::SUBACK => {
-            assert!(packet.body.last().is_some_and(|code| *code >= 0x80))
+            assert!(packet.body.last().is_some_and(|code| *code >= 0x80));
         }
         Some(packet) => assert!([MALFORMED, PROTOCOL_ERROR, 0x8F].contains(&packet.reason()), "{packet:?}"),
         None => assert!(!case.is_v5(), "the end comes with a reason"),

@@ -33,8 +33,8 @@ pub(crate) struct Client {
     /// Grows with each connection of this client id.
     pub(crate) version_number: u64,
     pub(crate) ip: String,
-    /// What it is connected to, once that is known.
-    session: OnceLock<Arc<Session>>,
+    /// Its session, once it has been taken up.
+    pub(crate) session: OnceLock<Arc<Session>>,
     kick: Mutex<Option<Kick>>,
     /// Whether the connection is to be ended, to be read without the lock.
     kicked: AtomicBool,
@@ -70,16 +70,6 @@ impl Client {
             ended: AtomicBool::new(false),
             end: Notify::new(),
         }
-    }
-
-    /// Notes what it is connected to.
-    pub(crate) fn set_session(&self, session: &Arc<Session>) {
-        let _ = self.session.set(Arc::clone(session));
-    }
-
-    /// What it is connected to.
-    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
-        self.session.get()
     }
 
     /// Ends the connection, with a reason.

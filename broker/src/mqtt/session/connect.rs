@@ -101,8 +101,8 @@ async fn converse<T>(
     };
     // [MQTT-3.1.3-9]; with the session a will that waits for its delay ends too, and is published.
     hub.wills.connected(hub, &client.client_id, session_present);
+    let _ = client.session.set(Arc::clone(&session));
     session.set_identity(Arc::clone(&client.identity));
-    client.set_session(&session);
     hub.subscriptions.changed();
     hub.announce_connected(&client, &session);
     let welcomed = Welcome { session_present, assigned, expiry_seconds };

@@ -178,8 +178,8 @@ pub(crate) struct Connection<T> {
     pub(super) own_aliases: Aliases,
     pub(super) throttle: Throttle,
     /// Counted here first, so that a packet costs the other connections nothing.
-    pub(super) tally_in: Batch,
-    pub(super) tally_out: Batch,
+    pub(super) received: Batch,
+    pub(super) sent: Batch,
     heard: Instant,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -233,8 +233,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             last_topic: LastTopic::default(),
             aliases: Vec::new(),
             own_aliases: Aliases::new(aliases_max),
-            tally_in: Batch::default(),
-            tally_out: Batch::default(),
+            received: Batch::default(),
+            sent: Batch::default(),
             heard,
             patience,
             timer,
@@ -258,7 +258,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.send().await?;
-            self.hub.telemetry.sent.add(&mut self.tally_out);
+            self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if let Some(kick) = woken.kicked {
                 return Err(End::Kicked(kick));

@@ -30,24 +30,21 @@ pub struct Figures {
 impl Hub {
     /// Looks at every session: some milliseconds where there are very many.
     pub fn figures(&self) -> Figures {
+        let clients = self.registry.all();
         let mut figures = Figures {
+            clients: clients.len() as u64,
             sessions_expired: self.telemetry.sessions_expired_total.get(),
-            subscriptions: self.subscriptions() as u64,
-            subscriptions_shared: self.shared_subscriptions() as u64,
-            retained: self.retained_stats(),
+            subscriptions: self.subscriptions.len() as u64,
+            subscriptions_shared: self.subscriptions.shared_len() as u64,
+            retained: self.retained.stats(),
             ..Figures::default()
         };
-        for client in self.registry.all() {
-            figures.clients += 1;
-            if let Some(session) = client.session() {
-                figures.look_at(session);
-            }
+        for session in clients.iter().filter_map(|client| client.session.get()) {
+            figures.look_at(session);
         }
-        for session in self.sessions.all() {
-            if !session.outbox.is_attached() {
-                figures.sessions_offline += 1;
-                figures.look_at(&session);
-            }
+        for session in self.sessions.all().iter().filter(|session| !session.outbox.is_attached()) {
+            figures.sessions_offline += 1;
+            figures.look_at(session);
         }
         figures
     }

@@ -42,7 +42,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             let parsed = self.parse_run(&buffer, &mut used);
             self.inbound = buffer;
             self.inbound.advance(used);
-            self.hub.telemetry.received.add(&mut self.tally_in);
+            self.hub.telemetry.received.add(&mut self.received);
             // What came before a bad packet was good.
             self.settle().await?;
             match parsed? {
@@ -59,7 +59,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             *used += head.len;
             let body = &packet[head.head_len..];
             if head.first >> 4 != 3 {
-                self.tally_in.others(1);
+                self.received.others(1);
             }
             match head.first >> 4 {
                 3 => self.take_publish(head, body, buffer.len() - *used + head.len)?,
@@ -152,7 +152,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         let marks = Marks { qos: publish.qos, retain, interest: self.last_topic.interest };
         self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
-        self.tally_in.publishes(publish.qos as u8, 1, head.len);
+        self.received.publishes(publish.qos as u8, 1, head.len);
         if publish.qos == QoS::ExactlyOnce {
             self.session.state().received.insert(publish.packet_id);
             self.answers.received.push(publish.packet_id);
@@ -265,7 +265,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         self.answers.received.clear();
         self.answers.must_wait = false;
         let problem_info = self.problem_info;
-        self.tally_out.others(self.answers.acks.len());
+        self.sent.others(self.answers.acks.len());
         for (first, packet_id, reason) in self.answers.acks.drain(..) {
             let words = if problem_info { words_of(reason) } else { None };
             encode_ack_with(&mut self.outbound, self.version, first, packet_id, reason, words);

@@ -297,11 +297,6 @@ impl Hub {
         self.subscriptions.len()
     }
 
-    /// How many of them are shared.
-    pub fn shared_subscriptions(&self) -> usize {
-        self.subscriptions.shared_len()
-    }
-
     /// Resolves when every reader of the spine has had all that was published.
     pub async fn delivered(&self) {
         while self.spine.stats().lag_bytes > 0 {

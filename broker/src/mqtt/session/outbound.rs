@@ -99,7 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             if self.is_verbatim(&delivery) {
                 let frames = delivery.envelope.frames(delivery.first as usize, delivery.count as usize);
                 self.outbound.extend_from_slice(frames);
-                self.tally_out.publishes(0, u64::from(delivery.count), frames.len());
+                self.sent.publishes(0, u64::from(delivery.count), frames.len());
                 self.session.outbox.written(before);
                 continue;
             }
@@ -258,7 +258,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         };
         let before = self.outbound.len();
         encode_publish(&mut self.outbound, self.version, &publish);
-        self.tally_out.publishes(qos as u8, 1, self.outbound.len() - before);
+        self.sent.publishes(qos as u8, 1, self.outbound.len() - before);
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the server itself publishes, on behalf of an operator.
 
 use bytes::Bytes;
-use pointsman_rules::topic::TopicFilter;
 
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, EnvelopeBuilder, Marks, Origin, SERVER};
-use super::retained::{self, RetainedCursor, STEP_TOPICS};
-use super::{Entry, Hub, LogRefused, Reason};
+use super::retained::{RetainedCursor, STEP_TOPICS};
+use super::{Entry, Hub, LogRefused, Reason, retained};
+use pointsman_rules::topic::TopicFilter;
 
 /// How the server publishes a message.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,8 @@ impl Hub {
             })?;
         }
         let mut builder = EnvelopeBuilder::default();
-        builder.push(topic, payload, properties, Marks { qos, retain, interest: self.interest(topic) });
+        let interest = self.interest(topic);
+        builder.push(topic, payload, properties, Marks { qos, retain, interest });
         let logged = builder.interest().durable || retain;
         let first_id = self.ids.take(now_ms, 1);
         let envelope = builder.seal(&Origin { publisher: SERVER, client_id: "", user, hops: 0, first_id });
@@ -50,8 +51,7 @@ impl Hub {
             return Ok(());
         }
         let writes = if retain { retained::writes_of(&envelope) } else { Vec::new() };
-        let entry = Entry { envelope: Some(envelope), sessions: Bytes::new(), writes };
-        self.ingress.log(entry).await.map(drop)
+        self.ingress.log(Entry { envelope: Some(envelope), sessions: Bytes::new(), writes }).await.map(drop)
     }
 
     /// The retained message of a topic, alone in its envelope.

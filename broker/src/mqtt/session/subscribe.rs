@@ -35,7 +35,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             }
             Control::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters).await,
             Control::PingRequest => {
-                self.tally_out.others(1);
+                self.sent.others(1);
                 encode_pingresp(&mut self.outbound);
                 Ok(())
             }
@@ -74,7 +74,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             codes.iter_mut().filter(|code| **code as u8 <= 2).for_each(|code| *code = Reason::QuotaExceeded);
             admitted.clear();
         }
-        self.tally_out.others(1);
+        self.sent.others(1);
         encode_suback(&mut self.outbound, self.version, packet_id, &codes);
         let topics: Vec<String> = admitted.iter().map(|it| it.wanted.filter.clone()).collect();
         for it in admitted {
@@ -161,7 +161,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 .for_each(|code| *code = Reason::UnspecifiedError);
             gone.clear();
         }
-        self.tally_out.others(1);
+        self.sent.others(1);
         encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
         if !gone.is_empty() {
             self.hub.announce_subscriptions(&self.client, &self.session, "unsubscribed", gone);

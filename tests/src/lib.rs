@@ -17,6 +17,7 @@
 mod client;
 mod endpoints;
 mod eventually;
+mod frames;
 mod http;
 mod message;
 mod ports;
@@ -31,6 +32,7 @@ pub mod wire;
 pub use client::{Client, ClientBuilder, Version};
 pub use endpoints::Endpoints;
 pub use eventually::{PATIENCE, eventually, within};
+pub use frames::{Frame, Frames};
 pub use http::{Answer, Http, basic};
 pub use message::Message;
 pub use process::{Output, ServerProcess, run_server};

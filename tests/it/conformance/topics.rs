@@ -133,7 +133,7 @@ pub(super) async fn topics_are_compared_byte_for_byte() {
     each(BOTH, async |case| {
         // The same letters composed and decomposed, of other case, with spaces, with characters of no meaning.
         let names =
-            ["Å", "A\u{30A}", "å", "Å ", " Å", "\u{1}", "\u{FFFF}", "ACCOUNTS", "Accounts", "/x", "x/", "x"];
+            ["Å", "A\u{30A}", "å", "Å ", " Å", "\u{A0}", "\u{200B}", "ACCOUNTS", "Accounts", "/x", "x/", "x"];
         for name in names {
             let mut subscriber = case.subscriber("subscriber", &case.topic(name), 0).await;
             let mut publisher = case.join("publisher").await;

@@ -14,7 +14,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::super::codec::{Connect, ProtocolError, Reason, Version};
 use super::super::envelope::{EnvelopeBuilder, Interest};
-use super::Hub;
 use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
 use super::lifecycle::reason;
@@ -24,6 +23,7 @@ use super::resume::Resume;
 use super::session::Session;
 use super::state::Op;
 use super::throttle::Throttle;
+use super::{Hub, SessionLimits};
 use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
@@ -152,6 +152,8 @@ pub(super) struct LastTopic {
 pub(crate) struct Connection<T> {
     transport: T,
     pub(super) hub: Arc<Hub>,
+    /// What it began with, and CONNACK said.
+    pub(super) limits: Arc<SessionLimits>,
     pub(super) client: Arc<Client>,
     pub(super) session: Arc<Session>,
     pub(super) version: Version,
@@ -201,21 +203,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     pub(crate) fn new(
         transport: T,
         hub: Arc<Hub>,
+        limits: Arc<SessionLimits>,
         client: Arc<Client>,
         session: Arc<Session>,
         connect: &Connect,
         inbound: BytesMut,
     ) -> Connection<T> {
         // [MQTT-3.1.2-24]
-        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &hub)) * 1500);
+        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &limits)) * 1500);
         let heard = Instant::now();
         let timer = (!patience.is_zero()).then(|| Box::pin(tokio::time::sleep_until(heard + patience)));
-        let aliases_max = connect.topic_alias_max.min(hub.limits.topic_alias_max);
+        let aliases_max = connect.topic_alias_max.min(limits.topic_alias_max);
         Connection {
             transport,
-            window_max: connect.receive_max.min(hub.limits.inflight_max).max(1),
-            throttle: Throttle::new(hub.limits.publish_rate),
+            window_max: connect.receive_max.min(limits.inflight_max).max(1),
+            throttle: Throttle::new(limits.publish_rate),
             hub,
+            limits,
             client,
             session,
             version: connect.version,
@@ -242,13 +246,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// Runs until the connection has ended, and says what it had in hand.
-    pub(crate) async fn run(mut self) -> (End, VecDeque<Delivery>) {
+    pub(crate) async fn run(&mut self) -> (End, VecDeque<Delivery>) {
         let end = match self.live().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        self.say_goodbye(&end).await;
-        (end, self.deliveries)
+        Box::pin(self.say_goodbye(&end)).await;
+        (end, std::mem::take(&mut self.deliveries))
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {

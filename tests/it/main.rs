@@ -21,6 +21,7 @@ mod policy;
 mod promises;
 mod proxies;
 mod reload;
+mod retained;
 mod rules;
 mod sys;
 mod tidy;

@@ -2,6 +2,8 @@
 //!
 //! It is public for them alone. The seeds under `fuzz/corpus/` go through the same functions in the tests below.
 
+mod session;
+
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};

@@ -11,6 +11,7 @@ mod keep;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod probe;
 mod publish;
 mod registry;
 mod resume;

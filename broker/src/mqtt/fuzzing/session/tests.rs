@@ -1,0 +1,86 @@
+//! The model test: random scripts, and those that once found something.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use tokio::runtime::Runtime;
+
+use super::run::run;
+use super::script::{CLIENTS, Message, Step, Wanted};
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let retain = prop_oneof![4 => Just(false), 1 => Just(true)];
+    (0..4_u8, 0..3_u8, retain, 0..8_u8).prop_map(|(topic, qos, retain, empty)| Message {
+        topic,
+        qos,
+        retain,
+        empty: retain && empty == 0,
+    })
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    (0..10_u8, 0..3_u8, any::<bool>(), any::<bool>(), 0..3_u8).prop_map(
+        |(filter, qos, no_local, as_published, handling)| Wanted {
+            filter,
+            qos,
+            no_local,
+            as_published,
+            handling,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..u8::try_from(CLIENTS.len()).unwrap();
+    let receive_max = prop_oneof![Just(1_u16), Just(2), Just(100)];
+    let will = proptest::option::weighted(0.2, message());
+    let clean = proptest::bool::weighted(0.25);
+    prop_oneof![
+        5 => (who.clone(), any::<bool>(), clean, 0..4_u8, receive_max, will).prop_map(
+            |(who, v5, clean, expiry, receive_max, will)| Step::Connect { who, v5, clean, expiry, receive_max, will }
+        ),
+        6 => (who.clone(), prop::collection::vec(wanted(), 1..4), proptest::option::of(1..9_u32))
+            .prop_map(|(who, filters, id)| Step::Subscribe { who, filters, id }),
+        1 => (who.clone(), 0..10_u8).prop_map(|(who, filter)| Step::Unsubscribe { who, filter }),
+        10 => (who.clone(), prop::collection::vec(message(), 1..7))
+            .prop_map(|(who, messages)| Step::Publish { who, messages }),
+        4 => (who.clone(), any::<u8>()).prop_map(|(who, which)| Step::Ack { who, which }),
+        3 => (who.clone(), any::<bool>()).prop_map(|(who, backwards)| Step::AckAll { who, backwards }),
+        1 => who.clone().prop_map(|who| Step::Repeat { who }),
+        2 => who.clone().prop_map(|who| Step::Release { who }),
+        1 => (who.clone(), any::<bool>(), any::<bool>()).prop_map(
+            |(who, with_will, ends_session)| Step::Disconnect { who, with_will, ends_session }
+        ),
+        3 => who.prop_map(|who| Step::Cut { who }),
+        1 => prop_oneof![Just(25_u8), Just(100)].prop_map(|seconds| Step::Advance { seconds }),
+        1 => Just(Step::Keep),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Kill),
+        4 => Just(Step::Settle),
+    ]
+}
+
+/// Runs a script.
+fn check(steps: &[Step]) -> Result<(), TestCaseError> {
+    runtime().block_on(run(steps)).map_err(TestCaseError::fail)
+}
+
+/// A line for each step.
+fn lines(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("    Step::{step:?},\n")).collect()
+}
+
+#[test]
+fn every_client_gets_what_it_is_to_get() {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { 64 };
+    let config = Config { cases, max_shrink_iters: 1500, failure_persistence: None, ..Config::default() };
+    let scripts = prop::collection::vec(step(), 1..40);
+    match TestRunner::new(config).run(&scripts, |steps| check(&steps)) {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, steps)) => panic!("{reason}, after\n{}", lines(&steps)),
+        Err(error) => panic!("{error}"),
+    }
+}

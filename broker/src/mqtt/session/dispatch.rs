@@ -11,7 +11,7 @@ use super::outbox::{Delivery, Pushed, Via};
 use super::session::Session;
 use super::share::Share;
 use super::state::{Assigned, Op, Place, Sent};
-use super::subscriptions::{Route, Routes, Subscriber};
+use super::subscriptions::{Route, Routes, Subscriber, Target};
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
 const HOLD_MS: u64 = 5;
@@ -56,7 +56,7 @@ impl Dispatcher {
                 hub.retain(envelope, run.range.clone());
             }
             let route = self.routes.find(run.topic.as_bytes());
-            crowded |= fan_out(&run, &route);
+            crowded |= hub.fan_out(&run, &route);
             for share in &route.shares {
                 crowded |= hub.share_out(share, &run);
             }
@@ -87,30 +87,19 @@ fn run_from(envelope: &Envelope, first: usize) -> Run<'_> {
     Run { envelope, topic: message.topic(), range: first..end, qos }
 }
 
-fn fan_out(run: &Run<'_>, route: &Route) -> bool {
-    let mut crowded = false;
-    for target in &route.targets {
-        if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
-            continue;
-        }
-        let delivery = Delivery {
-            envelope: run.envelope.clone(),
-            first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
-            count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
-            qos_max: target.qos,
-            acknowledged: run.qos.min(target.qos) > QoS::AtMostOnce,
-            retain_as_published: target.retain_as_published,
-            via: Via::Subscription,
-            share: None,
-            subscription_ids: target.subscription_ids.clone(),
-        };
-        match target.session.outbox.push(delivery) {
-            Pushed::Crowded => crowded = true,
-            Pushed::Owed => target.session.touch(),
-            Pushed::Queued | Pushed::Gone => {}
-        }
-    }
-    crowded
+fn push(target: &Target, run: &Run<'_>) -> Pushed {
+    let delivery = Delivery {
+        envelope: run.envelope.clone(),
+        first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
+        count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
+        qos_max: target.qos,
+        acknowledged: run.qos.min(target.qos) > QoS::AtMostOnce,
+        retain_as_published: target.retain_as_published,
+        via: Via::Subscription,
+        share: None,
+        subscription_ids: target.subscription_ids.clone(),
+    };
+    target.session.outbox.push(delivery)
 }
 
 /// Whether the client published the envelope. Lifecycle events are of the server, though they bear a client id.
@@ -119,6 +108,25 @@ pub(super) fn is_publisher(envelope: &Envelope, client_id: &str) -> bool {
 }
 
 impl Hub {
+    /// Gives the messages of a run to everybody whose subscriptions match.
+    fn fan_out(&self, run: &Run<'_>, route: &Route) -> bool {
+        let mut crowded = false;
+        for target in &route.targets {
+            let pushed = if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
+                let own = self.subscriptions.own_target(&target.session, run.topic);
+                own.map_or(Pushed::Gone, |own| push(&own, run))
+            } else {
+                push(target, run)
+            };
+            match pushed {
+                Pushed::Crowded => crowded = true,
+                Pushed::Owed => target.session.touch(),
+                Pushed::Queued | Pushed::Gone => {}
+            }
+        }
+        crowded
+    }
+
     /// Gives the messages of a run to members of a share in turn.
     fn share_out(&self, share: &Arc<Share>, run: &Run<'_>) -> bool {
         let pieces = share.ready().clamp(1, run.range.len());

@@ -183,6 +183,20 @@ impl Subscriptions {
         ids
     }
 
+    /// What a session makes of a message that its client published itself; `None` if it is not to have it. [MQTT-3.8.3-3]
+    pub(crate) fn own_target(&self, session: &Session, topic: &str) -> Option<Target> {
+        let mut target: Option<Target> = None;
+        self.read().trie.for_each_match(topic, |entry| {
+            if let Entry::One(it) = entry
+                && it.session.number == session.number
+                && !it.no_local
+            {
+                target.get_or_insert_with(|| Target::of(it)).merge(it);
+            }
+        });
+        target
+    }
+
     /// Where a topic goes now.
     pub(crate) fn route(&self, topic: &str) -> Route {
         let inner = self.read();
@@ -287,6 +301,7 @@ pub(crate) struct Route {
 pub(crate) struct Target {
     pub(crate) session: Arc<Session>,
     pub(crate) qos: QoS,
+    /// Some of its subscriptions are not for what it publishes itself.
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) subscription_ids: SmallVec<[u32; 2]>,
@@ -297,7 +312,7 @@ impl Target {
         Target {
             session: Arc::clone(&subscriber.session),
             qos: subscriber.qos,
-            no_local: true,
+            no_local: false,
             retain_as_published: false,
             subscription_ids: SmallVec::new(),
         }
@@ -305,7 +320,7 @@ impl Target {
 
     fn merge(&mut self, subscriber: &Subscriber) {
         self.qos = self.qos.max(subscriber.qos);
-        self.no_local &= subscriber.no_local;
+        self.no_local |= subscriber.no_local;
         self.retain_as_published |= subscriber.retain_as_published;
         self.subscription_ids.extend(subscriber.subscription_id);
     }

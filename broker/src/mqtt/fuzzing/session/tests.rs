@@ -84,3 +84,37 @@ fn every_client_gets_what_it_is_to_get() {
         Err(error) => panic!("{error}"),
     }
 }
+
+fn holds(steps: &[Step]) {
+    if let Err(error) = runtime().block_on(run(steps)) {
+        panic!("{error}");
+    }
+}
+
+const fn wanted_at(filter: u8, qos: u8) -> Wanted {
+    Wanted { filter, qos, no_local: false, as_published: false, handling: 0 }
+}
+
+const fn plain(topic: u8, qos: u8) -> Message {
+    Message { topic, qos, retain: false, empty: false }
+}
+
+/// MQTT 5 with a session that stays.
+fn connects(who: u8, receive_max: u16) -> Step {
+    Step::Connect { who, v5: true, clean: false, expiry: 3, receive_max, will: None }
+}
+
+fn subscribes(who: u8, filters: &[Wanted]) -> Step {
+    Step::Subscribe { who, filters: filters.to_vec(), id: Some(u32::from(who) + 1) }
+}
+
+#[test]
+fn what_one_publishes_itself_comes_by_its_other_subscriptions_alone() {
+    let no_local = Wanted { no_local: true, ..wanted_at(1, 2) };
+    holds(&[
+        connects(1, 10),
+        subscribes(1, &[no_local]),
+        Step::Subscribe { who: 1, filters: vec![wanted_at(2, 0)], id: None },
+        Step::Publish { who: 1, messages: vec![plain(1, 1)] },
+    ]);
+}

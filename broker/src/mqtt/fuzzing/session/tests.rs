@@ -118,3 +118,16 @@ fn what_one_publishes_itself_comes_by_its_other_subscriptions_alone() {
         Step::Publish { who: 1, messages: vec![plain(1, 1)] },
     ]);
 }
+
+#[test]
+fn what_of_a_share_needs_no_acknowledgement_is_not_delivered_twice() {
+    holds(&[
+        connects(2, 1),
+        subscribes(2, &[wanted_at(9, 1)]),
+        Step::Publish { who: 2, messages: vec![plain(3, 1), plain(3, 0)] },
+        Step::AckAll { who: 2, backwards: false },
+        Step::Settle,
+        Step::Cut { who: 2 },
+        connects(2, 10),
+    ]);
+}

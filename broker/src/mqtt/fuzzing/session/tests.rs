@@ -131,3 +131,20 @@ fn what_of_a_share_needs_no_acknowledgement_is_not_delivered_twice() {
         connects(2, 10),
     ]);
 }
+
+#[test]
+fn what_waits_for_a_client_that_acknowledges_nothing_outlives_a_kill() {
+    holds(&[
+        connects(0, 1),
+        subscribes(0, &[wanted_at(0, 1)]),
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![plain(0, 1)] },
+        Step::Settle,
+        Step::Keep,
+        Step::Publish { who: 1, messages: vec![plain(0, 1)] },
+        Step::Settle,
+        Step::Keep,
+        Step::Settle,
+        Step::Kill,
+    ]);
+}

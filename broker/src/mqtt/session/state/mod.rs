@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) position: Place,
     /// Shared messages that were given to this session while it was away.
     pub(crate) assigned: VecDeque<Assigned>,
+    /// It has ended; whoever still holds it must leave it alone.
+    pub(crate) over: bool,
 }
 
 impl State {

@@ -21,6 +21,9 @@ pub(crate) struct Dispatcher {
     routes: Routes,
 }
 
+/// How often another member of a share is looked for when the one that was picked has just ended.
+const PICKS_MAX: usize = 8;
+
 /// Messages of one envelope that follow each other on one topic.
 #[derive(Debug, Clone)]
 struct Run<'a> {
@@ -135,16 +138,27 @@ impl Hub {
         for first in run.range.clone().step_by(step) {
             let end = (first + step).min(run.range.end);
             let piece = Run { range: first..end, ..run.clone() };
-            let Some(member) = share.pick(run.topic, None) else {
-                self.telemetry.drops.offline.add(piece.range.len() as u64);
-                continue;
-            };
-            crowded |= self.give(&member, share, &piece);
+            crowded |= self.give_to_one(share, &piece, None);
         }
         crowded
     }
 
-    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> bool {
+    /// Gives messages to a member of a share, but if possible not to `except`. One that has ended since it was picked is
+    /// not picked again.
+    fn give_to_one(&self, share: &Arc<Share>, run: &Run<'_>, except: Option<u64>) -> bool {
+        for _ in 0..PICKS_MAX {
+            let Some(member) = share.pick(run.topic, except) else { break };
+            match self.give(&member, share, run) {
+                Pushed::Gone => {}
+                pushed => return pushed == Pushed::Crowded,
+            }
+        }
+        self.telemetry.drops.offline.add(run.range.len() as u64);
+        false
+    }
+
+    /// Gives messages to a member of a share; they are gone if that has ended.
+    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> Pushed {
         let delivery = Delivery {
             envelope: run.envelope.clone(),
             first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
@@ -158,7 +172,12 @@ impl Hub {
         };
         let logged = run.envelope.log_seq().filter(|_| delivery.acknowledged && member.session.durable);
         let Some(seq) = logged else {
-            return member.session.outbox.push(delivery) == Pushed::Crowded;
+            let durable = member.session.durable;
+            return match member.session.outbox.push(delivery) {
+                // It is away, and of what is not in the log nothing is kept for it.
+                Pushed::Gone if durable => Pushed::Queued,
+                pushed => pushed,
+            };
         };
         // Whose it is must be known after a crash, or two members would be sent it.
         let assigned = Assigned {
@@ -168,12 +187,19 @@ impl Hub {
             subscription_id: member.subscription_id,
         };
         let mut state = member.session.state();
+        if state.over {
+            return Pushed::Gone;
+        }
         let op = Op::Assigned(assigned);
         let _unawaited = self.append_ops(&member.session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);
         member.session.touch();
         // Under the lock: who takes the session up sees it either assigned or queued.
-        member.session.outbox.push(delivery) == Pushed::Crowded
+        match member.session.outbox.push(delivery) {
+            // It is away, and has them assigned.
+            Pushed::Gone => Pushed::Queued,
+            pushed => pushed,
+        }
     }
 
     /// Finds other members for what one that left was to deliver.
@@ -195,7 +221,8 @@ impl Hub {
             }
             let qos = range.clone().map(|index| delivery.envelope.message(index).marks().qos).max();
             let qos = qos.unwrap_or(QoS::AtMostOnce);
-            self.give(&member, &share, &Run { envelope: &delivery.envelope, topic, range, qos });
+            let run = Run { envelope: &delivery.envelope, topic, range, qos };
+            self.give_to_one(&share, &run, Some(left.number));
         }
     }
 

@@ -281,6 +281,8 @@ impl Client {
         let it = &mut self.pending[at];
         match (kind, it.publish.qos, it.stage) {
             (4, 1, _) => {}
+            // What was published twice is acknowledged twice.
+            (5, 2, Outgoing::Released) => return Ok(()),
             (5, 2, Outgoing::Sent | Outgoing::Received) => {
                 it.stage = Outgoing::Received;
                 naive.messages[it.message].certain = true;

@@ -60,6 +60,14 @@ pub(super) struct Shared {
     pub(super) got: u8,
 }
 
+/// A message that may be retained now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retaining {
+    pub(super) message: usize,
+    /// It may have been published before, and then changes nothing.
+    pub(super) again: bool,
+}
+
 /// A session.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Session {
@@ -84,7 +92,7 @@ pub(super) struct Naive {
     /// Wills that were published since all was still.
     pub(super) wills: Vec<usize>,
     /// Published to be retained since all was still.
-    pub(super) retaining: Vec<usize>,
+    pub(super) retaining: Vec<Retaining>,
 }
 
 /// Whether a topic matches a filter.
@@ -135,7 +143,7 @@ impl Naive {
     pub(super) fn publish(&mut self, id: usize, again: bool) {
         let message = self.messages[id].clone();
         if message.retain {
-            self.retaining.push(id);
+            self.retaining.push(Retaining { message: id, again: again && message.qos == 2 });
         }
         for (who, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::client::{Client, Outgoing, Pending, Stage};
-use super::naive::{Message, Naive, Session, Subscription};
+use super::naive::{Message, Naive, Retaining, Session, Subscription};
 use super::script::{self, CLIENTS, EXPIRIES, FILTERS, Step, TOPICS, of};
 use super::wire::{self, Packet, Publish};
 use super::world::{INFLIGHT_MAX, NEVER, World};
@@ -168,10 +168,11 @@ impl Run {
     fn compare_retained(&mut self) -> Result<(), String> {
         let retaining = std::mem::take(&mut self.naive.retaining);
         for (at, topic) in TOPICS.iter().enumerate() {
-            let mut may_be: Vec<usize> =
-                retaining.iter().copied().filter(|id| self.naive.messages[*id].topic == *topic).collect();
+            let here = |it: &&Retaining| self.naive.messages[it.message].topic == *topic;
+            let here: Vec<&Retaining> = retaining.iter().filter(here).collect();
+            let mut may_be: Vec<usize> = here.iter().map(|it| it.message).collect();
             let before = self.naive.retained[at];
-            let overwritten = may_be.iter().any(|id| self.naive.messages[*id].certain);
+            let overwritten = here.iter().any(|it| !it.again && self.naive.messages[it.message].certain);
             let known = self.world.hub().retained_message(topic);
             let known = known.map(|one| one.message(0).payload().to_vec());
             let payload = |id: usize| self.naive.messages[id].payload.clone();
@@ -304,7 +305,10 @@ impl Run {
         let answer = client.until(&mut self.naive, is_it).await?;
         let granted: Vec<u8> = filters.iter().map(|(_, options)| options & 3).collect();
         match answer {
-            Some(Packet::Suback { packet_id: id, codes }) if id == packet_id && codes == granted => Ok(()),
+            // What is retained meanwhile may come twice: so not meanwhile.
+            Some(Packet::Suback { packet_id: id, codes }) if id == packet_id && codes == granted => {
+                self.settle().await
+            }
             _ if self.unchecked => Ok(()),
             other => Err(format!("SUBSCRIBE {packet_id} is answered with {other:?}")),
         }

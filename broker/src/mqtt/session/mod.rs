@@ -29,7 +29,7 @@ mod wills;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -161,6 +161,8 @@ pub struct Hub {
     me: Weak<Hub>,
     /// The last record whose messages were given to every session.
     dispatched_through: AtomicU64,
+    /// Held by whoever writes a round: what one has taken for written the next must not pass over before it is.
+    rounds: Mutex<()>,
     /// From where a start would read the log.
     round_from: AtomicU64,
     next_connection: AtomicU64,
@@ -199,6 +201,7 @@ impl Hub {
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
             dispatched_through: AtomicU64::new(parts.store.end()),
+            rounds: Mutex::default(),
             round_from: AtomicU64::new(0),
             store: parts.store,
             sessions: Sessions::default(),

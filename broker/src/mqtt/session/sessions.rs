@@ -105,6 +105,11 @@ pub(super) fn ends_at_ms(state: &State) -> Option<u64> {
     (state.expiry_seconds != u32::MAX).then(|| detached + u64::from(state.expiry_seconds) * 1000)
 }
 
+/// Takes a session's row away.
+pub(super) fn delete_row(client_id: &str) -> Write {
+    Write::Delete { table: TABLE.to_owned(), hash: String::new(), sort: client_id.to_owned() }
+}
+
 /// Whether the time of a session is over.
 fn is_due(state: &State, now_ms: u64) -> bool {
     ends_at_ms(state).is_some_and(|at_ms| at_ms <= now_ms)
@@ -228,11 +233,7 @@ impl Hub {
         session: &Arc<Session>,
         is_to_end: impl FnOnce(&State) -> bool,
     ) -> Result<Option<Appended>, AppendError> {
-        let writes = vec![Write::Delete {
-            table: TABLE.to_owned(),
-            hash: String::new(),
-            sort: session.client_id.to_string(),
-        }];
+        let writes = vec![delete_row(&session.client_id)];
         let sessions = ops_bytes(&session.client_id, &[Op::End]);
         let (appended, places) = {
             // Under the lock, so that nobody takes it up in between, or begins another before this one's end is noted.

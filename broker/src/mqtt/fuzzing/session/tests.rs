@@ -148,3 +148,13 @@ fn what_waits_for_a_client_that_acknowledges_nothing_outlives_a_kill() {
         Step::Kill,
     ]);
 }
+
+#[test]
+fn a_filter_that_comes_twice_in_one_packet_is_new_once() {
+    let retained = Message { retain: true, ..plain(0, 0) };
+    holds(&[
+        connects(0, 10),
+        Step::Publish { who: 0, messages: vec![retained] },
+        subscribes(0, &[wanted_at(6, 0), Wanted { handling: 1, ..wanted_at(6, 0) }]),
+    ]);
+}

@@ -18,6 +18,8 @@ use super::codec::{
 };
 use super::listen::{WebSocketOptions, WebSocketTransport};
 
+pub use session::session;
+
 /// A packet of more bytes is refused.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
 
@@ -205,6 +207,14 @@ mod tests {
         for (name, bytes) in seeds("codec") {
             println!("{name}");
             super::codec(&bytes);
+        }
+    }
+
+    #[test]
+    fn every_seed_of_the_session_holds() {
+        for (name, bytes) in seeds("session") {
+            println!("{name}");
+            super::session(&bytes);
         }
     }
 

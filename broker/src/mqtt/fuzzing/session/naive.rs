@@ -148,18 +148,21 @@ impl Naive {
         for (who, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };
             let wanted = session.expect(&message, message.publisher, who);
-            let wanted = wanted.filter(|(qos, ..)| session.is_connected() || (*qos > 0 && session.durable));
+            // Its own will may come late enough for a connection that takes over.
+            let late = !message.ordered && message.publisher == who;
+            let wanted =
+                wanted.filter(|(qos, ..)| session.is_connected() || session.durable && (*qos > 0 || late));
             let known =
                 if again { session.expected.iter_mut().find(|it| it.message == id && it.live) } else { None };
             match (known, wanted) {
                 (Some(known), Some((qos, retain, ids))) => {
-                    known.left += u8::from(message.qos == 1);
+                    known.left += u8::from(message.qos == 1 || known.left + known.got == 0);
                     let same = known.qos == qos && known.retain == retain && known.ids == ids;
                     known.loose |= !same;
                 }
                 (Some(known), None) => known.must = false,
                 (None, Some((qos, retain, ids))) => {
-                    let must = !again || message.qos == 1;
+                    let must = (!again || message.qos == 1) && !(late && qos == 0);
                     let (live, loose, left, got) = (true, false, 1, 0);
                     session.expected.push(Expected {
                         message: id,

@@ -1,5 +1,6 @@
 //! Has a script happen to a server, and compares what its clients are sent with what the naive broker says.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::client::{Client, Outgoing, Pending, Stage};
@@ -91,10 +92,7 @@ impl Run {
             Step::Restart => self.restart().await,
             Step::Kill => self.kill().await,
             Step::Settle => Ok(()),
-            Step::Raw { who, bytes } => {
-                self.clients[index(*who)].write(bytes).await;
-                Ok(())
-            }
+            Step::Raw { who, bytes } => self.raw(index(*who), bytes).await,
         }
     }
 
@@ -111,7 +109,7 @@ impl Run {
                 news |= client.ping(&mut self.naive).await?;
             }
             let connected = self.clients.iter().filter(|client| client.is_connected()).count();
-            let still = self.world.is_still(connected) || self.unchecked && connected == 0;
+            let still = self.world.is_still(connected);
             calm = if news || !still { 0 } else { calm + 1 };
             let waits = self.waits();
             match waits {
@@ -462,6 +460,21 @@ impl Run {
         }
     }
 
+    /// Sends any bytes and no more; the server is to close the connection then, whatever they were.
+    async fn raw(&mut self, who: usize, bytes: &[u8]) -> Result<(), String> {
+        let stream = self.clients[who].stream.take();
+        let mut stream = stream.unwrap_or_else(|| self.world.open());
+        let _closed = stream.write_all(bytes).await;
+        let _closed = stream.shutdown().await;
+        let mut sink = Vec::new();
+        let ended = tokio::time::timeout(NEVER, stream.read_to_end(&mut sink)).await;
+        self.clients[who].lost();
+        if ended.is_err() {
+            return Err("the server does not close a connection that its client has closed".to_owned());
+        }
+        Ok(())
+    }
+
     async fn advance(&mut self, seconds: u64) -> Result<(), String> {
         self.world.clock.advance(seconds * 1000);
         let now_ms = self.now_ms();
@@ -520,6 +533,7 @@ impl Run {
                 will: None,
             };
             self.connect(who, &step).await?;
+            self.settle().await?;
         }
         for _ in 0..200 {
             self.settle().await?;

@@ -2,14 +2,9 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use tokio::runtime::Runtime;
 
 use super::run::run;
 use super::script::{CLIENTS, Message, Step, Wanted};
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
 
 fn message() -> impl Strategy<Value = Message> {
     let retain = prop_oneof![4 => Just(false), 1 => Just(true)];
@@ -65,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Runs a script.
 fn check(steps: &[Step]) -> Result<(), TestCaseError> {
-    runtime().block_on(run(steps)).map_err(TestCaseError::fail)
+    super::runtime().block_on(run(steps)).map_err(TestCaseError::fail)
 }
 
 /// A line for each step.
@@ -86,7 +81,7 @@ fn every_client_gets_what_it_is_to_get() {
 }
 
 fn holds(steps: &[Step]) {
-    if let Err(error) = runtime().block_on(run(steps)) {
+    if let Err(error) = super::runtime().block_on(run(steps)) {
         panic!("{error}");
     }
 }

@@ -116,7 +116,7 @@ impl Hub {
         let mut crowded = false;
         for target in &route.targets {
             let pushed = if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
-                let own = self.subscriptions.own_target(&target.session, run.topic);
+                let own = self.subscriptions.target_of(&target.session, run.topic, true);
                 own.map_or(Pushed::Gone, |own| push(&own, run))
             } else {
                 push(target, run)

@@ -170,31 +170,30 @@ impl Subscriptions {
         self.read().share(group, filter)
     }
 
-    /// The identifiers of a session's own subscriptions that match a topic.
-    pub(crate) fn ids_of(&self, session: &Session, topic: &str) -> SmallVec<[u32; 2]> {
-        let mut ids = SmallVec::new();
-        self.read().trie.for_each_match(topic, |entry| {
-            if let Entry::One(it) = entry
-                && it.session.number == session.number
-            {
-                ids.extend(it.subscription_id);
-            }
-        });
-        ids
-    }
-
-    /// What a session makes of a message that its client published itself; `None` if it is not to have it. [MQTT-3.8.3-3]
-    pub(crate) fn own_target(&self, session: &Session, topic: &str) -> Option<Target> {
+    /// What a session's own subscriptions make of a topic; `None` if none of them matches. `own` says that its client
+    /// published it, so that those with no-local do not count. [MQTT-3.8.3-3]
+    pub(crate) fn target_of(&self, session: &Session, topic: &str, own: bool) -> Option<Target> {
         let mut target: Option<Target> = None;
         self.read().trie.for_each_match(topic, |entry| {
             if let Entry::One(it) = entry
                 && it.session.number == session.number
-                && !it.no_local
+                && !(own && it.no_local)
             {
                 target.get_or_insert_with(|| Target::of(it)).merge(it);
             }
         });
         target
+    }
+
+    /// A session's part in the shared subscriptions that match a topic, if it has one.
+    pub(crate) fn member_of(&self, session: &Session, topic: &str) -> Option<Subscriber> {
+        let mut member = None;
+        self.read().trie.for_each_match(topic, |entry| {
+            if let Entry::Shared(share) = entry {
+                member = member.take().or_else(|| share.member(session.number));
+            }
+        });
+        member
     }
 
     /// Where a topic goes now.

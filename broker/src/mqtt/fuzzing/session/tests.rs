@@ -153,3 +153,14 @@ fn a_filter_that_comes_twice_in_one_packet_is_new_once() {
         subscribes(0, &[wanted_at(6, 0), Wanted { handling: 1, ..wanted_at(6, 0) }]),
     ]);
 }
+
+#[test]
+fn what_is_sent_again_is_retained_as_it_was_before() {
+    let as_published = Wanted { as_published: true, ..wanted_at(2, 1) };
+    holds(&[
+        connects(1, 1),
+        subscribes(1, &[as_published]),
+        Step::Publish { who: 1, messages: vec![Message { retain: true, ..plain(1, 1) }] },
+        Step::Restart,
+    ]);
+}

@@ -366,15 +366,21 @@ impl Naive {
             }
             return if it.got == 1 { session.check_order(&it, messages) } else { Ok(()) };
         }
-        let shared = self.shared.iter_mut().find(|it| {
+        let known: Vec<_> = session.expected.iter().filter(|it| is_it(it.message)).cloned().collect();
+        let fits = |it: &&Shared| {
             it.left > 0
                 && it.members.contains(&who)
                 && publish.qos <= messages[it.message].qos
                 && is_it(it.message)
-        });
+        };
+        // Of several groups that it may be of, the one whose subscription says so.
+        let said =
+            |it: &&Shared| self.shared_qos(who, it.filter).min(messages[it.message].qos) == publish.qos;
+        let found = self.shared.iter().filter(fits).find(said).or_else(|| self.shared.iter().find(fits));
+        let found = found.map(|it| (it.message, it.filter));
+        let shared = self.shared.iter_mut().find(|it| it.left > 0 && Some((it.message, it.filter)) == found);
         let Some(shared) = shared else {
-            let known = session.expected.iter().filter(|it| is_it(it.message));
-            return Err(format!("it is not to be sent that; expected was {:?}", known.collect::<Vec<_>>()));
+            return Err(format!("it is not to be sent that; expected was {known:?}"));
         };
         shared.left -= 1;
         shared.got += 1;

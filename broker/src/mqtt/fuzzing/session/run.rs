@@ -291,6 +291,10 @@ impl Run {
             let filter = of(&FILTERS, it.filter);
             // [MQTT-3.8.3-4]
             let no_local = v5 && it.no_local && !filter.starts_with("$share");
+            // What a change of this means for what waits is open.
+            let before = self.naive.sessions[who].as_ref();
+            let before = before.and_then(|it| it.subscriptions.iter().find(|it| it.filter == filter));
+            let no_local = before.map_or(no_local, |before| before.no_local && v5);
             let (as_published, handling) = (v5 && it.as_published, if v5 { it.handling % 3 } else { 0 });
             let qos = it.qos % 3;
             let options = qos | u8::from(no_local) << 2 | u8::from(as_published) << 3 | handling << 4;

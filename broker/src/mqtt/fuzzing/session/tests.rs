@@ -164,3 +164,31 @@ fn what_is_sent_again_is_retained_as_it_was_before() {
         Step::Restart,
     ]);
 }
+
+#[test]
+fn what_of_a_share_waits_for_its_member_is_retained_as_it_was_published() {
+    let as_published = Wanted { as_published: true, ..wanted_at(7, 1) };
+    holds(&[
+        connects(0, 10),
+        subscribes(0, &[as_published]),
+        Step::Cut { who: 0 },
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![Message { retain: true, ..plain(1, 1) }] },
+        connects(0, 10),
+        Step::Settle,
+        Step::Cut { who: 0 },
+    ]);
+}
+
+#[test]
+fn what_came_at_qos_0_does_not_come_again_for_a_subscription_at_a_higher_one() {
+    holds(&[
+        connects(0, 1),
+        subscribes(0, &[wanted_at(5, 2), wanted_at(0, 0)]),
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![plain(3, 2), plain(0, 2), plain(3, 2)] },
+        Step::Settle,
+        subscribes(0, &[wanted_at(0, 2)]),
+        Step::Cut { who: 0 },
+    ]);
+}

@@ -168,12 +168,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             }
             Found::Assigned(Ok(envelopes)) => {
                 let runs = std::mem::take(&mut self.resume.assigned);
-                let found = runs.into_iter().zip(envelopes).filter_map(|(run, envelope)| {
-                    let delivery = assigned_delivery(run, envelope?);
+                for (run, envelope) in runs.into_iter().zip(envelopes) {
+                    let Some(envelope) = envelope else { continue };
+                    let delivery = self.assigned_delivery(run, envelope);
                     self.session.outbox.took(delivery.bytes());
-                    Some(delivery)
-                });
-                self.deliveries.extend(found);
+                    self.deliveries.push_back(delivery);
+                }
             }
             Found::Owed(Ok(chunk)) => {
                 for delivery in &chunk.deliveries {
@@ -267,6 +267,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         self.encode_message(envelope, index, qos, retain, true, again.packet_id, &ids);
     }
 
+    fn assigned_delivery(&self, run: Assigned, envelope: Envelope) -> Delivery {
+        let topic = envelope.message(run.place.index as usize).topic();
+        let member = self.hub.subscriptions.member_of(&self.session, topic);
+        Delivery {
+            first: run.place.index,
+            count: run.count.min(u32::try_from(envelope.len()).unwrap_or(u32::MAX) - run.place.index),
+            envelope,
+            qos_max: run.qos,
+            acknowledged: true,
+            retain_as_published: member.is_some_and(|member| member.retain_as_published),
+            via: Via::Share,
+            share: None,
+            subscription_ids: run.subscription_id.into_iter().collect(),
+        }
+    }
+
     /// What the session's subscriptions say of a message that is sent again: whether RETAIN is as it was published, and
     /// their identifiers.
     fn options_again(&self, again: &Again, envelope: &Envelope, index: usize) -> (bool, SmallVec<[u32; 2]>) {
@@ -295,20 +311,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             window.pubrec(packet_id, false);
         }
         self.answers.note_id(|ids| Op::Acked { ids }, packet_id, self.session.durable);
-    }
-}
-
-fn assigned_delivery(run: Assigned, envelope: Envelope) -> Delivery {
-    Delivery {
-        first: run.place.index,
-        count: run.count.min(u32::try_from(envelope.len()).unwrap_or(u32::MAX) - run.place.index),
-        envelope,
-        qos_max: run.qos,
-        acknowledged: true,
-        retain_as_published: false,
-        via: Via::Share,
-        share: None,
-        subscription_ids: run.subscription_id.into_iter().collect(),
     }
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod exchange;
 mod figures;
 mod from_log;
 mod inbound;

@@ -46,8 +46,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 }
                 Err(End::Goodbye { with_will, session_expiry_seconds })
             }
-            Control::Auth { .. } => {
-                refused(Reason::ProtocolError, "an AUTH without an authentication method")
+            Control::Auth { reason, method, data } => {
+                self.authenticate_again(reason, method.as_deref(), data.as_ref())
             }
         }
     }

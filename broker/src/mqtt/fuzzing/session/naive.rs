@@ -132,9 +132,8 @@ impl Session {
     }
 
     /// Whether everything has come that must.
-    pub(super) fn missing<'a>(&'a self, messages: &'a [Message]) -> Option<&'a Message> {
-        let missing = self.expected.iter().find(|it| it.must && it.got == 0 && messages[it.message].certain);
-        missing.map(|it| &messages[it.message])
+    pub(super) fn missing(&self, messages: &[Message]) -> Option<&Expected> {
+        self.expected.iter().find(|it| it.must && it.got == 0 && messages[it.message].certain)
     }
 }
 
@@ -376,7 +375,10 @@ impl Naive {
         // Of several groups that it may be of, the one whose subscription says so.
         let said =
             |it: &&Shared| self.shared_qos(who, it.filter).min(messages[it.message].qos) == publish.qos;
-        let found = self.shared.iter().filter(fits).find(said).or_else(|| self.shared.iter().find(fits));
+        let new = |it: &&Shared| it.got == 0 && said(it);
+        let found = self.shared.iter().filter(fits).find(new);
+        let found = found.or_else(|| self.shared.iter().filter(fits).find(said));
+        let found = found.or_else(|| self.shared.iter().find(fits));
         let found = found.map(|it| (it.message, it.filter));
         let shared = self.shared.iter_mut().find(|it| it.left > 0 && Some((it.message, it.filter)) == found);
         let Some(shared) = shared else {

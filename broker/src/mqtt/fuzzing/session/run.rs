@@ -156,8 +156,8 @@ impl Run {
             }
             let session = self.naive.sessions[client.who].as_ref()?;
             if let Some(missing) = session.missing(&self.naive.messages) {
-                let payload = String::from_utf8_lossy(&missing.payload);
-                return Some(format!("{}: {payload} to {} does not come", client.name(), missing.topic));
+                let message = &self.naive.messages[missing.message];
+                return Some(format!("{}: {message:?}, {missing:?}, does not come", client.name()));
             }
         }
         None
@@ -239,7 +239,12 @@ impl Run {
         if present != known {
             return Err(format!("session present is {present}, and there was {known}"));
         }
+        let before = self.naive.sessions[who].as_ref().map(|session| session.expiry);
         self.take_up(who, present, expiry).await;
+        if before.is_some_and(|before| before != expiry) {
+            // Whether a kill makes the server forget that is open.
+            self.settle().await?;
+        }
         Ok(())
     }
 

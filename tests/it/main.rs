@@ -4,6 +4,7 @@ mod chat;
 mod chat_limits;
 mod cli;
 mod client_sdk;
+mod clients;
 mod conformance;
 mod crash;
 mod delivery;

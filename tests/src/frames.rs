@@ -1,7 +1,5 @@
 //! WebSocket frames byte by byte, written independently of any library, so that a case can say anything.
 
-use std::fmt::Write as _;
-
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -75,7 +73,7 @@ impl Frames {
             ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
         for (name, value) in usual.iter().chain(headers) {
-            let _ = write!(request, "{name}: {value}\r\n");
+            request.extend([name, ": ", value, "\r\n"]);
         }
         request.push_str("\r\n");
         self.send(request.as_bytes()).await;
@@ -149,12 +147,8 @@ impl Frames {
         assert_eq!(first & !0xF, FIN, "a server's frame is whole and has no extension's bits: {first:#x}");
         assert_eq!(second & MASKED, 0, "a server's frame is not masked");
         let (head, length) = match second {
-            126 => (4, usize::from(u16::from_be_bytes(*self.buffer.get(2..4)?.first_chunk()?))),
-            127 => (
-                10,
-                usize::try_from(u64::from_be_bytes(*self.buffer.get(2..10)?.first_chunk()?))
-                    .expect("a length"),
-            ),
+            126 => (4, usize::from(self.buffer.get(2..4)?.get_u16())),
+            127 => (10, usize::try_from(self.buffer.get(2..10)?.get_u64()).expect("a length")),
             short => (2, usize::from(short)),
         };
         if self.buffer.len() < head + length {

@@ -16,4 +16,4 @@ pub use session::{
     OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
     retained_writes, serve,
 };
-pub use spine::{Deliver, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};
+pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

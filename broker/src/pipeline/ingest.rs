@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Pipeline;
-use crate::mqtt::{Entry, Envelope, Ingress, Interest, LogEnd, LogRefused, Logged, Reason};
+use super::route::lifecycle_trigger;
+use crate::mqtt::{Entry, Envelope, Ingress, Interest, LIFECYCLE_PREFIX, LogEnd, LogRefused, Logged, Reason};
 use crate::report::chain;
 use crate::store::{AppendError, Appended, Record, Seq};
 
@@ -14,7 +15,13 @@ pub struct Intake(pub Arc<Pipeline>);
 
 impl Ingress for Intake {
     fn interest(&self, topic: &str) -> Interest {
-        let wanted = self.0.active.load().set.has_message_match(topic);
+        let active = self.0.active.load();
+        if let Some(event) = topic.strip_prefix(LIFECYCLE_PREFIX) {
+            let rules = lifecycle_trigger(event.split('/').nth(1).unwrap_or_default())
+                .is_some_and(|on| active.set.lifecycle_triggers(&on).next().is_some());
+            return Interest { durable: false, rules };
+        }
+        let wanted = active.set.has_message_match(topic);
         Interest { durable: wanted, rules: wanted }
     }
 

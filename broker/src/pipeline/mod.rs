@@ -34,7 +34,7 @@ use progress::Progress;
 use worker::{Job, Workers};
 
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::{Hub, SharedSpine};
+use crate::mqtt::{Hub, ReaderOptions, SharedSpine};
 use crate::store::{ReadError, Store};
 use crate::telemetry::Telemetry;
 
@@ -146,6 +146,7 @@ impl Pipeline {
         let router = Arc::downgrade(&pipeline);
         parts.spine.attach(
             "rules",
+            ReaderOptions { inline: false, wants: route::concerns_rules },
             Box::new(move |envelopes| {
                 if let Some(pipeline) = router.upgrade() {
                     pipeline.route(envelopes);

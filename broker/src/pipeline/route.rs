@@ -57,13 +57,7 @@ impl Pipeline {
             warn!("a lifecycle event is not what this version writes");
             return;
         };
-        let on = match told.event_type.as_str() {
-            "connected" => On::Connect,
-            "disconnected" => On::Disconnect,
-            "subscribed" => On::Subscribe,
-            "unsubscribed" => On::Unsubscribe,
-            _ => return,
-        };
+        let Some(on) = lifecycle_trigger(&told.event_type) else { return };
         let lifecycle = Lifecycle {
             time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
             id: envelope.id(index),
@@ -87,6 +81,22 @@ impl Pipeline {
             self.submit(Job { rule, trigger, event: event.clone(), input: None, hops: 0 });
         }
     }
+}
+
+/// The trigger that a lifecycle event sets off.
+pub(super) fn lifecycle_trigger(event_type: &str) -> Option<On> {
+    match event_type {
+        "connected" => Some(On::Connect),
+        "disconnected" => Some(On::Disconnect),
+        "subscribed" => Some(On::Subscribe),
+        "unsubscribed" => Some(On::Unsubscribe),
+        _ => None,
+    }
+}
+
+/// Whether an envelope has something for the rules, or something to note about the log.
+pub(super) fn concerns_rules(envelope: &Envelope) -> bool {
+    envelope.interest().rules || envelope.log_seq().is_some()
 }
 
 /// Whether a message was promised to durable rules.

@@ -4,10 +4,8 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
@@ -64,30 +62,43 @@ pub(super) async fn get(
     response
 }
 
-/// Speaks MQTT over what was an HTTP connection. The connection itself is taken back out of hyper, whose wrapping would
-/// cost an indirection on every read and write.
+/// Speaks MQTT over what was an HTTP connection.
 async fn carry(upgraded: Upgraded, peer: Peer, options: WebSocketOptions, api: Api) {
-    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-        Ok(parts) => {
+    // In a box, and so are the sockets: the task is as large as an idle connection needs it, not as large as an upgrade.
+    match Box::pin(take_back(upgraded, options)).await {
+        Some(Socket::Tls(mut socket)) => {
             let _open = api.hub.opened(Transport::Wss);
-            speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await;
+            serve(&mut *socket, peer, api.hub).await;
+            Box::pin(socket.finish()).await;
         }
-        Err(upgraded) => {
-            if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
-                let _open = api.hub.opened(Transport::Ws);
-                speak(parts.io.into_inner(), parts.read_buf, peer, options, api).await;
-            }
+        Some(Socket::Plain(mut socket)) => {
+            let _open = api.hub.opened(Transport::Ws);
+            serve(&mut *socket, peer, api.hub).await;
+            Box::pin(socket.finish()).await;
         }
+        None => {}
     }
 }
 
-async fn speak<T>(transport: T, read: Bytes, peer: Peer, options: WebSocketOptions, api: Api)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let mut socket = WebSocketTransport::new(transport, read, options).await;
-    serve(&mut socket, peer, api.hub).await;
-    socket.finish().await;
+/// A WebSocket on what carried HTTP before.
+enum Socket {
+    Tls(Box<WebSocketTransport<TlsStream<TcpStream>>>),
+    Plain(Box<WebSocketTransport<TcpStream>>),
+}
+
+/// Takes the connection itself back out of hyper, whose wrapping would cost an indirection on every read and write.
+async fn take_back(upgraded: Upgraded, options: WebSocketOptions) -> Option<Socket> {
+    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        Ok(parts) => {
+            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, options).await;
+            Some(Socket::Tls(Box::new(socket)))
+        }
+        Err(upgraded) => {
+            let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, options).await;
+            Some(Socket::Plain(Box::new(socket)))
+        }
+    }
 }
 
 fn refuse(error: &HandshakeError, arrival: &Arrival) -> Response {

@@ -55,7 +55,8 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<G
             let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtts).await else { return };
             if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
                 let _open = hub.opened(Transport::Tls);
-                serve(stream, peer, hub).await;
+                // In a box: every stage of a connection would have room for its own.
+                serve(Box::new(stream), peer, hub).await;
             }
         }
     })

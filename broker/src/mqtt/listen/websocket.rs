@@ -93,8 +93,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
             .max_write_buffer_size(2 * max.max(1024 * 1024))
             .max_frame_size(Some(max))
             .max_message_size(Some(max));
-        let socket =
-            WebSocketStream::from_partially_read(transport, read.into(), Role::Server, Some(config)).await;
+        // A copy: what was read shares the buffer of the HTTP connection, which would stay for as long as this one.
+        let read = read.to_vec();
+        let socket = WebSocketStream::from_partially_read(transport, read, Role::Server, Some(config)).await;
         let idle = (!options.ping_every.is_zero()).then(|| Idle::new(options.ping_every));
         WebSocketTransport {
             socket,

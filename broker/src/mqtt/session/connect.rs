@@ -11,7 +11,7 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
     ConnackOptions, Connect, ProtocolError, Reason, Version, Will, decode_connect, encode_connack,
-    encode_disconnect, frame_head, version_of_connect,
+    encode_connack_within, encode_disconnect, frame_head, version_of_connect,
 };
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
@@ -55,22 +55,24 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut inbound = BytesMut::new();
-    let greeted =
-        tokio::time::timeout_at(peer.connect_by, greet(&mut transport, &mut inbound, peer, &hub)).await;
-    let Ok(Some(Greeted { connect, identity, assigned })) = greeted else {
-        let _ = tokio::time::timeout(LINGER, transport.shutdown()).await;
+    // What is over before the connection idles is in a box of its own: a task is as large as the largest it ever holds.
+    let greeting = Box::pin(greet(&mut transport, &mut inbound, peer, &hub));
+    let greeted = Box::pin(tokio::time::timeout_at(peer.connect_by, greeting)).await;
+    let Ok(Some(greeted)) = greeted else {
+        let _ = Box::pin(tokio::time::timeout(LINGER, transport.shutdown())).await;
         return;
     };
-    let client = enter(&hub, &connect, identity, peer).await;
+    let Greeted { connect, identity, assigned } = *greeted;
+    let client = Box::pin(enter(&hub, &connect, identity, peer)).await;
     let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-    converse(transport, inbound, connect, assigned, client, &hub).instrument(span).await;
+    Box::pin(converse(transport, inbound, connect, assigned, client, &hub)).instrument(span).await;
 }
 
 /// Takes the session up, answers CONNECT, and runs the connection to its end.
 async fn converse<T>(
     mut transport: T,
     inbound: BytesMut,
-    connect: Connect,
+    mut connect: Connect,
     assigned: bool,
     client: Arc<Client>,
     hub: &Arc<Hub>,
@@ -79,16 +81,11 @@ async fn converse<T>(
 {
     let limits = hub.limits();
     let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
-    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid()).await;
-    let (session, session_present) = match taken {
+    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid());
+    let (session, session_present) = match Box::pin(taken).await {
         Ok(taken) => taken,
         Err(refused) => {
-            let reason = match &refused {
-                SessionRefused::TooMany(_) => Reason::QuotaExceeded,
-                SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
-            };
-            let refusal = Refusal { reason, detail: crate::report::chain(&refused) };
-            refuse(&mut transport, &connect, hub, &refusal).await;
+            Box::pin(turn_away(&mut transport, &connect, hub, &refused)).await;
             hub.registry.leave(&client, hub.clock.now_ms());
             client.set_ended();
             return;
@@ -98,27 +95,38 @@ async fn converse<T>(
     hub.wills.connected(hub, &client.client_id, session_present);
     let _ = client.session.set(Arc::clone(&session));
     session.set_identity(Arc::clone(&client.identity));
-    hub.subscriptions.changed();
+    if session_present {
+        // Its client may receive other things than before.
+        hub.subscriptions.changed();
+    }
     hub.announce_connected(&client, &session);
     let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits };
-    let (end, in_hand) = match welcome(&mut transport, &client, &connect, welcomed, hub).await {
+    let welcomed = Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await;
+    let will = connect.will.take();
+    let (end, in_hand) = match welcomed {
         Ok(()) => {
-            Connection::new(
-                transport,
-                Arc::clone(hub),
-                Arc::clone(&limits),
-                Arc::clone(&client),
-                Arc::clone(&session),
-                &connect,
-                inbound,
-            )
-            .run()
-            .await
+            let (hub, client, session) = (Arc::clone(hub), Arc::clone(&client), Arc::clone(&session));
+            let connection = Connection::new(transport, hub, limits, client, session, &connect, inbound);
+            let mut connection = Box::new(connection);
+            drop(connect);
+            connection.run().await
         }
         Err(error) => (End::Lost(error.to_string()), VecDeque::new()),
     };
     debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-    farewell(hub, &client, &session, connect.will, &end, in_hand);
+    farewell(hub, &client, &session, will, &end, in_hand);
+}
+
+/// Answers a CONNECT whose session cannot be had.
+async fn turn_away<T>(transport: &mut T, connect: &Connect, hub: &Hub, refused: &SessionRefused)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let reason = match refused {
+        SessionRefused::TooMany(_) => Reason::QuotaExceeded,
+        SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
+    };
+    refuse(transport, connect, hub, &Refusal { reason, detail: crate::report::chain(refused) }).await;
 }
 
 /// What CONNACK has to say besides success.
@@ -145,7 +153,12 @@ struct Greeted {
 }
 
 /// Reads CONNECT and checks it; `None` if the connection is refused, and told so.
-async fn greet<T>(transport: &mut T, inbound: &mut BytesMut, peer: Peer, hub: &Arc<Hub>) -> Option<Greeted>
+async fn greet<T>(
+    transport: &mut T,
+    inbound: &mut BytesMut,
+    peer: Peer,
+    hub: &Arc<Hub>,
+) -> Option<Box<Greeted>>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -161,7 +174,7 @@ where
         connect.client_id = format!("auto-{}", random_uuid());
     }
     match admit(&connect, assigned, hub).await {
-        Ok(identity) => Some(Greeted { connect, identity, assigned }),
+        Ok(identity) => Some(Box::new(Greeted { connect, identity, assigned })),
         Err(refusal) => {
             if refusal.reason == Reason::NotAuthorized || refusal.reason == Reason::BadUserNameOrPassword {
                 hub.announce_refused(&connect.client_id, peer.ip.to_canonical().to_string(), random_uuid());
@@ -286,9 +299,12 @@ where
     hub.telemetry.refusals_total.add(1);
     hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
+    if connect.version != Version::V5 && refusal.reason.connack_v3().is_none() {
+        return; // [MQTT-3.2.2-6]
+    }
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
-    encode_connack(&mut out, connect.version, refusal.reason, &options);
+    encode_connack_within(&mut out, connect.version, refusal.reason, &options, connect.packet_bytes_max);
     let _ = transport.write_all(&out).await;
     let _ = transport.flush().await;
 }

@@ -123,7 +123,7 @@ impl Hub {
         let topic = format!("{PREFIX}{kind}/{}", event.client_id);
         let Ok(payload) = serde_json::to_vec(event) else { return };
         let mut builder = EnvelopeBuilder::default();
-        let interest = Interest { durable: false, rules: true };
+        let interest = Interest { durable: false, ..self.ingress.interest(&topic) };
         builder.push(&topic, &payload, &[], Marks { qos: QoS::AtLeastOnce, retain: false, interest });
         let envelope = builder.seal(&Origin {
             publisher: SERVER,

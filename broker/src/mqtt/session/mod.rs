@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
-use super::spine::{SharedSpine, SpineStats};
+use super::spine::{ReaderOptions, SharedSpine, SpineStats};
 use crate::auth::{Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
 use crate::store::{ReadError, Seq, Store, Write};
@@ -224,7 +224,9 @@ impl Hub {
                 dispatcher.deliver(&hub, envelopes);
             }
         };
-        hub.spine.attach("sessions", Box::new(deliver));
+        // Delivering is putting into outboxes, which waits for nothing.
+        let options = ReaderOptions { inline: true, ..ReaderOptions::default() };
+        hub.spine.attach("sessions", options, Box::new(deliver));
         tokio::spawn(keep::keep(Arc::downgrade(&hub)));
         Ok(hub)
     }

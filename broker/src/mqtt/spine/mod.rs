@@ -2,6 +2,8 @@
 //!
 //! This trait is the seam where a cluster's stream takes the place of the router in this process.
 
+mod lane;
+mod reader;
 mod router;
 
 use std::sync::Arc;
@@ -10,12 +12,28 @@ use super::envelope::Envelope;
 
 pub use router::{RouterSpine, SpineOptions};
 
-/// Gets every envelope, in the order of publication and once; runs on a thread of its own reader.
+/// Gets every envelope its reader wants, in the order of publication and once; never entered by two threads at a time.
 pub type Deliver = Box<dyn FnMut(&[Envelope]) + Send>;
+
+/// What a reader is like.
+#[derive(Debug, Clone, Copy)]
+pub struct ReaderOptions {
+    /// Publishers may deliver to it on their own thread, which saves the way through the router. For a reader that
+    /// never waits for anything.
+    pub inline: bool,
+    /// What the reader is to get; must say the same of an envelope whenever it is asked.
+    pub wants: fn(&Envelope) -> bool,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        ReaderOptions { inline: false, wants: |_| true }
+    }
+}
 
 /// A bounded, ordered stream with a cursor for each reader.
 pub trait Spine: Send + Sync + 'static {
-    /// Adds an envelope at the end of the stream.
+    /// Adds an envelope at the end of the stream. May deliver it before it returns.
     fn publish(&self, envelope: Envelope);
 
     /// Whether the slowest reader is so far behind that publishers should wait.
@@ -25,7 +43,7 @@ pub trait Spine: Send + Sync + 'static {
     fn caught_up(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// Adds a reader, which gets what is published from now on.
-    fn attach(&self, name: &'static str, deliver: Deliver);
+    fn attach(&self, name: &'static str, options: ReaderOptions, deliver: Deliver);
 
     /// What there is to watch.
     fn stats(&self) -> SpineStats;
@@ -39,8 +57,10 @@ pub type SharedSpine = Arc<dyn Spine>;
 pub struct SpineStats {
     /// Envelopes published.
     pub published: u64,
-    /// Bytes that some reader has not read yet.
+    /// Bytes that the slowest reader has not read yet.
     pub lag_bytes: u64,
+    /// Envelopes that went through the router, counted for each reader.
+    pub routed: u64,
     /// Envelopes that a reader found missing in the router and took from the spine's own memory.
     pub refilled: u64,
     /// Times the router's thread was started again.

@@ -1,33 +1,37 @@
-//! The spine on an embedded `rumqttd::Router`; the only place that names rumqttd.
+//! The spine on an embedded `rumqttd::Router`; only this folder names rumqttd.
 //!
 //! The router is given what it does well and kept from what it does badly (docs/adr/0001-spine.md): one link
-//! that publishes and one for each reader, made at start; one constant ASCII topic, so that no client's topic
-//! reaches its matcher; entries that carry a whole envelope, whose bytes share nothing with a read buffer.
+//! that publishes and one for each reader, made at start; one constant ASCII topic for each reader, so that no
+//! client's topic reaches its matcher; entries that carry a whole envelope, whose bytes share nothing with a read buffer.
 //!
 //! What was published stays here until every reader has had it. That window makes a gap (the router evicts
 //! silently) and the death of the router's thread the same thing: the reader takes what it misses from it.
+//!
+//! A reader that has had everything is delivered to by whoever publishes next (docs/adr/0005-inline.md).
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
-use rumqttd::{Notification, Router, RouterConfig};
+use rumqttd::local::{LinkBuilder, LinkRx, LinkTx};
+use rumqttd::{Router, RouterConfig};
 use tokio::sync::Notify;
-use tracing::{error, warn};
+use tracing::error;
 
 use super::super::envelope::Envelope;
-use super::{Deliver, Spine, SpineStats};
+use super::lane::{Added, Lane, Routed, Turn};
+use super::reader::{Reader, Source};
+use super::{Deliver, ReaderOptions, Spine, SpineStats};
 
-/// The one topic of the router.
-const STREAM: &str = "s";
-/// A reader looks whether the router still lives at least this often.
-const LIVENESS: Duration = Duration::from_millis(500);
+/// The topics of the router, one for each reader there may be; also the names of the readers' links.
+const TOPICS: [&str; 4] = ["s0", "s1", "s2", "s3"];
 /// Segments of the router's log.
 const SEGMENTS: usize = 10;
+/// Times that a publisher delivers what others left to it; then the router takes over.
+const ROUNDS_MAX: usize = 4;
+/// Entries a publisher delivers at a time.
+const ROUND_ENTRIES_MAX: usize = 16;
 
 /// Bounds of the spine.
 #[derive(Debug, Clone, Copy)]
@@ -48,54 +52,43 @@ pub struct RouterSpine {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+/// What publishers and readers share.
+pub(super) struct Shared {
     options: SpineOptions,
     state: Mutex<State>,
-    /// Bytes in the window, to be read without the lock.
+    /// What the slowest reader has not had, to be read without the lock; written under it.
     lag_bytes: AtomicU64,
-    refilled: AtomicU64,
-    restarts: AtomicU64,
     lagging: AtomicBool,
     caught_up: Notify,
 }
 
-struct State {
+/// What the lock of the spine guards.
+pub(super) struct State {
     link: LinkTx,
-    router: RouterHandle,
-    /// What some reader has not read, oldest first; the first has number `window_start`.
-    window: VecDeque<Envelope>,
-    window_start: u64,
-    /// The next number each reader wants.
-    cursors: Vec<u64>,
+    /// The links of readers that have not taken theirs.
+    links: [Option<LinkRx>; TOPICS.len()],
+    lanes: Vec<Lane>,
     /// Counts the routers, so that a reader that finds its link dead knows whether another has started one.
     generation: u64,
-    /// The number of the entry that is the router's first.
-    base: u64,
+    stats: SpineStats,
 }
-
-type RouterHandle = Arc<dyn Fn(&str) -> Option<(LinkTx, LinkRx)> + Send + Sync>;
 
 impl RouterSpine {
     /// Starts the router.
     pub fn start(options: SpineOptions) -> RouterSpine {
-        let router = start_router(options);
-        let (link, _) = router("publisher").expect("a router that has just started accepts a link");
+        let Started { publisher, readers } = start_router(options);
         let state = State {
-            link,
-            router,
-            window: VecDeque::new(),
-            window_start: 0,
-            cursors: Vec::new(),
+            link: publisher,
+            links: readers,
+            lanes: Vec::new(),
             generation: 0,
-            base: 0,
+            stats: SpineStats::default(),
         };
         RouterSpine {
             shared: Arc::new(Shared {
                 options,
                 state: Mutex::new(state),
                 lag_bytes: AtomicU64::new(0),
-                refilled: AtomicU64::new(0),
-                restarts: AtomicU64::new(0),
                 lagging: AtomicBool::new(false),
                 caught_up: Notify::new(),
             }),
@@ -103,7 +96,14 @@ impl RouterSpine {
     }
 }
 
-fn start_router(options: SpineOptions) -> RouterHandle {
+/// A router with all its links. They are made before anything is published, because a router that ends while a link is
+/// made leaves whoever makes it waiting for ever.
+struct Started {
+    publisher: LinkTx,
+    readers: [Option<LinkRx>; TOPICS.len()],
+}
+
+fn start_router(options: SpineOptions) -> Started {
     let config = RouterConfig {
         max_connections: 16,
         max_outgoing_packet_count: 200,
@@ -111,35 +111,28 @@ fn start_router(options: SpineOptions) -> RouterHandle {
         max_segment_size: (options.lag_bytes_max * 2 / SEGMENTS).max(1024),
         max_segment_count: SEGMENTS,
         custom_segment: None,
-        // Without the filter from the start, entries before the first reader would be lost.
-        initialized_filters: Some(vec![STREAM.to_owned()]),
+        // Without the filters from the start, entries before the first reader would be lost.
+        initialized_filters: Some(TOPICS.map(str::to_owned).to_vec()),
         shared_subscriptions_strategy: rumqttd::Strategy::default(),
     };
     let events = Router::new(0, config).spawn();
-    Arc::new(move |name: &str| {
-        let (tx, rx, _ack) = LinkBuilder::new(name, events.clone()).build().ok()?;
-        Some((tx, rx))
-    })
+    let link = |name| {
+        let linked = LinkBuilder::new(name, events.clone()).build();
+        let (tx, rx, _) = linked.expect("a router that has just started accepts a link");
+        (tx, rx)
+    };
+    let (publisher, _) = link("publisher");
+    let readers = TOPICS.map(|topic| {
+        let (mut tx, rx) = link(topic);
+        tx.subscribe(topic).expect("a router to which nothing was published still runs");
+        Some(rx)
+    });
+    Started { publisher, readers }
 }
 
 impl Spine for RouterSpine {
     fn publish(&self, envelope: Envelope) {
-        let shared = &self.shared;
-        let bytes = envelope.bytes().len() as u64;
-        let mut state = shared.lock();
-        if state.cursors.is_empty() {
-            // Nobody reads: it counts as read.
-            state.window_start += 1;
-        } else {
-            let lag = shared.lag_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            if lag > shared.options.lag_bytes_max as u64 {
-                shared.lagging.store(true, Ordering::Relaxed);
-            }
-            state.window.push_back(envelope.clone());
-        }
-        if state.link.publish(STREAM, envelope.bytes().clone()).is_err() {
-            shared.restart(&mut state);
-        }
+        self.shared.publish(&envelope);
     }
 
     fn is_lagging(&self) -> bool {
@@ -158,28 +151,19 @@ impl Spine for RouterSpine {
         })
     }
 
-    fn attach(&self, name: &'static str, deliver: Deliver) {
+    fn attach(&self, name: &'static str, options: ReaderOptions, deliver: Deliver) {
         let mut state = self.shared.lock();
-        let next = state.window_start + state.window.len() as u64;
-        let reader = state.cursors.len();
-        state.cursors.push(next);
-        let source = Source::open(name, &state);
-        let reader =
-            Reader { name, index: reader, next, source, deliver, shared: Arc::downgrade(&self.shared) };
-        thread::Builder::new()
-            .name(format!("spine-{name}"))
-            .spawn(move || reader.run())
-            .expect("the system has a thread for a reader made at start");
+        let index = state.lanes.len();
+        assert!(index < TOPICS.len(), "readers are made at start, and there is a topic for each");
+        state.lanes.push(Lane::new(options, deliver));
+        let source = state.take_source(index);
+        drop(state);
+        Reader::start(name, index, source, &self.shared);
     }
 
     fn stats(&self) -> SpineStats {
-        let state = self.shared.lock();
-        SpineStats {
-            published: state.window_start + state.window.len() as u64,
-            lag_bytes: self.shared.lag_bytes.load(Ordering::Relaxed),
-            refilled: self.shared.refilled.load(Ordering::Relaxed),
-            restarts: self.shared.restarts.load(Ordering::Relaxed),
-        }
+        let lag_bytes = self.shared.lag_bytes.load(Ordering::Relaxed);
+        SpineStats { lag_bytes, ..self.shared.lock().stats }
     }
 }
 
@@ -188,176 +172,145 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn publish(&self, envelope: &Envelope) {
+        let mut mine: [Option<Deliver>; TOPICS.len()] = Default::default();
+        let mut state = self.lock();
+        state.stats.published += 1;
+        for (index, mine) in mine.iter_mut().enumerate().take(state.lanes.len()) {
+            match state.lanes[index].add(envelope) {
+                Added::Nothing => {}
+                Added::Deliver(deliver) => *mine = Some(deliver),
+                Added::Send => self.send(&mut state, index, slice::from_ref(envelope)),
+            }
+        }
+        self.note_lag(&state);
+        drop(state);
+        for (index, deliver) in mine.into_iter().enumerate() {
+            if let Some(deliver) = deliver {
+                self.carry(index, deliver, envelope);
+            }
+        }
+    }
+
+    /// Delivers an entry on this thread, and what others leave to it meanwhile. When that does not end, the router
+    /// takes over: a publisher is not to be held up by the others.
+    fn carry(&self, index: usize, mut deliver: Deliver, envelope: &Envelope) {
+        enter(&mut deliver, slice::from_ref(envelope));
+        let mut had = envelope.bytes().len() as u64;
+        let mut batch = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let mut state = self.lock();
+            let more = state.lanes[index].more(deliver, had, ROUND_ENTRIES_MAX, &mut batch);
+            self.note_lag(&state);
+            drop(state);
+            let Some(again) = more else { return };
+            deliver = again;
+            enter(&mut deliver, &batch);
+            had = batch.drain(..).map(|envelope| envelope.bytes().len() as u64).sum();
+        }
+        let mut state = self.lock();
+        let left = state.lanes[index].hand_over(deliver, had);
+        self.send(&mut state, index, &left);
+        self.note_lag(&state);
+    }
+
+    /// Gives entries of a lane's window to the router.
+    fn send(&self, state: &mut State, index: usize, envelopes: &[Envelope]) {
+        for envelope in envelopes {
+            if state.link.publish(TOPICS[index], envelope.bytes().clone()).is_err() {
+                // The reader finds them in the window.
+                self.restart(state);
+                return;
+            }
+            state.lanes[index].note_sent();
+            state.stats.routed += 1;
+        }
+    }
+
     /// Starts another router and a publishing link to it; readers notice by themselves.
     fn restart(&self, state: &mut State) {
         error!("the spine's router has ended; starting another");
-        self.restarts.fetch_add(1, Ordering::Relaxed);
-        state.router = start_router(self.options);
-        if let Some((link, _)) = (state.router)("publisher") {
-            state.link = link;
-        }
+        state.stats.restarts += 1;
+        let Started { publisher, readers } = start_router(self.options);
+        (state.link, state.links) = (publisher, readers);
         state.generation += 1;
-        state.base = state.window_start + state.window.len() as u64;
+        state.lanes.iter_mut().for_each(Lane::reset);
     }
 
-    /// Notes that a reader has had everything before `next`, and forgets what all have had.
-    fn advance(&self, reader: usize, next: u64) {
-        let mut state = self.lock();
-        state.cursors[reader] = next;
-        let oldest = state.cursors.iter().copied().min().unwrap_or(next);
-        let mut freed = 0;
-        while state.window_start < oldest {
-            let Some(envelope) = state.window.pop_front() else { break };
-            freed += envelope.bytes().len() as u64;
-            state.window_start += 1;
-        }
-        let lag = self.lag_bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
-        drop(state);
-        if self.lagging.load(Ordering::Relaxed) && lag < self.options.lag_bytes_max as u64 / 2 {
+    /// Tells how far behind the slowest reader is, to publishers that wait.
+    fn note_lag(&self, state: &State) {
+        let lag = state.lanes.iter().map(Lane::bytes).max().unwrap_or(0);
+        self.lag_bytes.store(lag, Ordering::Relaxed);
+        let max = self.options.lag_bytes_max as u64;
+        if lag > max {
+            self.lagging.store(true, Ordering::Relaxed);
+        } else if lag < max.div_ceil(2) && self.lagging.load(Ordering::Relaxed) {
             self.lagging.store(false, Ordering::Relaxed);
             self.caught_up.notify_waiters();
         }
     }
-}
 
-/// A reader's link to one router.
-struct Source {
-    link: Option<LinkRx>,
-    generation: u64,
-    /// The number of the router's first entry.
-    base: u64,
-}
-
-impl Source {
-    fn open(name: &str, state: &State) -> Source {
-        let link = (state.router)(name).and_then(|(mut tx, rx)| {
-            tx.subscribe(STREAM).ok()?;
-            Some(rx)
-        });
-        Source { link, generation: state.generation, base: state.base }
+    /// Whether the router of that generation is still the one that is published to.
+    pub(super) fn is_current(&self, generation: u64) -> bool {
+        self.lock().generation == generation
     }
-}
 
-struct Reader {
-    name: &'static str,
-    index: usize,
-    next: u64,
-    source: Source,
-    deliver: Deliver,
-    shared: Weak<Shared>,
-}
-
-impl Reader {
-    fn run(mut self) {
-        let mut batch = Vec::new();
-        loop {
-            let alive = self.receive(&mut batch);
-            let Some(shared) = self.shared.upgrade() else { return };
-            if !alive {
-                self.reattach(&shared, &mut batch);
-            }
-            if !batch.is_empty() {
-                // A reader that panics on one batch must not stop the stream for all.
-                let delivered = catch_unwind(AssertUnwindSafe(|| (self.deliver)(&batch)));
-                if delivered.is_err() {
-                    error!(
-                        reader = self.name,
-                        "a reader of the spine panicked; it goes on with the next entries"
-                    );
-                }
-                batch.clear();
-                shared.advance(self.index, self.next);
-            }
+    /// A reader's turn to have what came through the router of its source.
+    pub(super) fn take_turn(
+        &self,
+        index: usize,
+        generation: u64,
+        routed: &mut Vec<Routed>,
+        batch: &mut Vec<Envelope>,
+    ) -> Option<Turn> {
+        let mut state = self.lock();
+        // Of another router than the one that counts now: the reader attaches to that one next, and has it all then.
+        if state.generation != generation {
+            routed.clear();
+            return None;
         }
+        let turn = state.lanes[index].take_turn(routed.drain(..), batch);
+        state.stats.refilled += turn.as_ref().map_or(0, |turn| turn.refilled);
+        turn
     }
 
-    /// Waits for entries and puts those there are into the batch; false if the router is gone.
-    fn receive(&mut self, batch: &mut Vec<Envelope>) -> bool {
-        let Some(link) = self.source.link.as_mut() else { return false };
-        let mut deadline = Instant::now() + LIVENESS;
-        loop {
-            match link.recv_deadline(deadline) {
-                Ok(Some(Notification::Forward(forward))) => {
-                    let number = forward.cursor.map_or(self.next, |(_, offset)| self.source.base + offset);
-                    accept(&self.shared, self.name, &mut self.next, number, forward.publish.payload, batch);
-                }
-                // The router has parked this link because it was not emptied fast enough.
-                Ok(Some(Notification::Unschedule)) => {
-                    if link.ready().is_err() {
-                        return false;
-                    }
-                }
-                Ok(_) => {}
-                // Nothing came for a while, or nothing more is there.
-                Err(LinkError::RecvTimeout(flume::RecvTimeoutError::Timeout)) => {
-                    return self.is_current() || !batch.is_empty();
-                }
-                // The router's end of the link is gone. What came before is delivered first.
-                Err(_) => return !batch.is_empty(),
-            }
-            // What has come already is taken without waiting for more.
-            deadline = Instant::now();
-            if batch.len() >= 256 {
-                return true;
-            }
+    /// Links a reader to the router there is, or to another if it is the one that has ended; and its turn to have what
+    /// was lost with that.
+    pub(super) fn reattach(
+        &self,
+        index: usize,
+        source: &mut Source,
+        batch: &mut Vec<Envelope>,
+    ) -> Option<Turn> {
+        let mut state = self.lock();
+        if state.generation == source.generation {
+            self.restart(&mut state);
         }
+        *source = state.take_source(index);
+        let turn = state.lanes[index].take_all(batch);
+        state.stats.refilled += turn.as_ref().map_or(0, |turn| turn.refilled);
+        turn
     }
 
-    /// Whether the router this reader is linked to is still the one that is published to.
-    fn is_current(&self) -> bool {
-        let Some(shared) = self.shared.upgrade() else { return true };
-        let generation = shared.lock().generation;
-        generation == self.source.generation
-    }
-
-    fn reattach(&mut self, shared: &Shared, batch: &mut Vec<Envelope>) {
-        let mut state = shared.lock();
-        if state.generation == self.source.generation {
-            shared.restart(&mut state);
-        }
-        self.source = Source::open(self.name, &state);
-        // The new router starts where the window ends; what was lost with the old one is in the window.
-        let start = state.window_start;
-        let missed =
-            state.window.iter().skip(usize::try_from(self.next.saturating_sub(start)).unwrap_or(usize::MAX));
-        batch.extend(missed.cloned());
-        let end = start + state.window.len() as u64;
-        // What was published while this reader attached comes through the router as well.
-        shared.refilled.fetch_add(end.saturating_sub(self.next), Ordering::Relaxed);
-        self.next = self.next.max(end);
-        warn!(reader = self.name, "reattached to the spine");
+    /// Notes that a reader has had what its turn gave it.
+    pub(super) fn end_turn(&self, index: usize, turn: Turn) {
+        let mut state = self.lock();
+        state.lanes[index].end_turn(turn.deliver, turn.end);
+        self.note_lag(&state);
     }
 }
 
-/// Takes an entry in its turn: skips what was had, fetches what is missing.
-fn accept(
-    shared: &Weak<Shared>,
-    name: &str,
-    next: &mut u64,
-    number: u64,
-    payload: bytes::Bytes,
-    batch: &mut Vec<Envelope>,
-) {
-    if number < *next {
-        return;
+impl State {
+    /// The link of a reader to the router there is.
+    fn take_source(&mut self, index: usize) -> Source {
+        Source { link: self.links[index].take(), generation: self.generation }
     }
-    if number > *next {
-        let Some(shared) = shared.upgrade() else { return };
-        let state = shared.lock();
-        let from = usize::try_from(next.saturating_sub(state.window_start)).unwrap_or(usize::MAX);
-        let count = usize::try_from(number - *next).unwrap_or(usize::MAX);
-        batch.extend(state.window.iter().skip(from).take(count).cloned());
-        shared.refilled.fetch_add(number - *next, Ordering::Relaxed);
-        warn!(
-            reader = name,
-            entries = number - *next,
-            "the router had dropped entries; taken from the window"
-        );
-    }
-    *next = number + 1;
-    match Envelope::from_bytes(payload) {
-        Ok(envelope) => batch.push(envelope),
-        Err(error) => error!(%error, "an entry of the spine is damaged"),
+}
+
+/// Has a reader have a batch. One that panics on it must not stop the stream for all.
+pub(super) fn enter(deliver: &mut Deliver, batch: &[Envelope]) {
+    if catch_unwind(AssertUnwindSafe(|| deliver(batch))).is_err() {
+        error!("a reader of the spine panicked; it goes on with the next entries");
     }
 }
 

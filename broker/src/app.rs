@@ -9,18 +9,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_config::{Config, Durability};
+use pointsman_config::{Config, Durability, Readers};
 use pointsman_rules::Limits;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::api::http::{self, Api, Listener};
+use crate::api::http::{self, Api, Listener, MetricsReaders};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{self, Tls, TlsError};
-use crate::mqtt::{Hub, HubParts, OutboxLimits, RouterSpine, SessionLimits, SharedSpine, SpineOptions};
+use crate::mqtt::sys;
+use crate::mqtt::{
+    Hub, HubParts, OutboxLimits, PublishRate, RetainedLimits, RouterSpine, SessionLimits, SharedSpine,
+    SpineOptions,
+};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
@@ -74,8 +78,8 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
-    /// What rules left undone cannot be read.
-    #[error("cannot take up what the rules left undone")]
+    /// What the last run left cannot be read.
+    #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
     /// The operator's account cannot be read or made.
     #[error(transparent)]
@@ -144,12 +148,20 @@ impl App {
             pipeline: Arc::clone(&pipeline),
             store: Arc::clone(&store),
             telemetry,
+            metrics_readers: match config.metrics.allow {
+                Readers::Admin => MetricsReaders::Admin,
+                Readers::Loopback => MetricsReaders::Loopback,
+            },
             packet_bytes_max: config.limits.packet_bytes_max,
+            topic_levels_max: config.limits.topic_levels_max,
             authority_pem: tls.authority_pem.map(Arc::from),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
         bound.serve(&hub, &tls.acceptor, &api, &tasks);
+        if config.sys.interval_seconds > 0 {
+            tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
+        }
         Ok(App { hub, pipeline, store, tasks, started })
     }
 
@@ -214,6 +226,7 @@ impl Prepared {
             ids: Arc::clone(&ids),
         })?;
         let hub = Hub::start(HubParts {
+            store: Arc::clone(&store),
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
             auth,
@@ -222,7 +235,9 @@ impl Prepared {
             clock,
             ids,
             version_base: secrets.starts << 32,
-        });
+        })?;
+        // Only now: sessions see what rules publish on the way.
+        pipeline.take_up(&hub)?;
         let authority = certificates::authority_path(&config.data.directory);
         let started = Started {
             admin_password: secrets.admin_password,
@@ -382,6 +397,17 @@ fn session_limits(config: &Config) -> SessionLimits {
         inflight_max: limits.inflight_max,
         topic_alias_max: limits.topic_alias_max,
         keep_alive_max_seconds: limits.keep_alive_max_seconds,
+        receive_max: limits.receive_max.max(1),
+        publish_rate: PublishRate {
+            messages_per_second: limits.publish_messages_per_second,
+            bytes_per_second: limits.publish_bytes_per_second,
+        },
+        sessions_max: limits.sessions_max,
+        session_expiry_max_seconds: limits.session_expiry_max_seconds,
         outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
+        retained: RetainedLimits {
+            messages_max: limits.retained_messages_max,
+            bytes_max: limits.retained_bytes_max,
+        },
     }
 }

@@ -9,10 +9,15 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use sections::{Auth, Config, Data, Durability, Limits, Listen, Log, Rules, Store, Tls};
+pub use sections::{
+    Auth, Config, Data, Durability, Limits, Listen, Log, Metrics, Readers, Rules, Store, Sys, Tls,
+};
 
 /// The largest packet that can be allowed: it must fit a record of the log.
 const PACKET_BYTES_CEILING: usize = 32 * 1024 * 1024;
+
+/// The longest time between figures.
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// The annotated file of all defaults, as `pointsman config default` prints it.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -70,6 +75,9 @@ impl Config {
             if value == 0 {
                 return wrong(key, "must be at least 1");
             }
+        }
+        if self.sys.interval_seconds > DAY_SECONDS {
+            return wrong("sys.interval_seconds", "must be at most 86400, or 0 for never");
         }
         if limits.inflight_max == 0 {
             return wrong("limits.inflight_max", "must be at least 1");

@@ -19,6 +19,10 @@ pub struct Config {
     pub auth: Auth,
     /// Bounds of connections.
     pub limits: Limits,
+    /// Figures for clients.
+    pub sys: Sys,
+    /// Figures for monitoring.
+    pub metrics: Metrics,
     /// The durable log and the tables.
     pub store: Store,
     /// The rule scripts.
@@ -116,8 +120,22 @@ pub struct Limits {
     pub outbox_messages_max: usize,
     /// Bytes that may wait for one client.
     pub outbox_bytes_max: usize,
+    /// Publishes of QoS 2 that a client may have under way (the receive maximum).
+    pub receive_max: u16,
+    /// Messages that one client may publish in a second; 0 for any number.
+    pub publish_messages_per_second: u64,
+    /// Bytes that one client may publish in a second; 0 for any number.
+    pub publish_bytes_per_second: u64,
+    /// Sessions that outlive their connections.
+    pub sessions_max: usize,
+    /// The longest that a session outlives its connection.
+    pub session_expiry_max_seconds: u32,
     /// Bytes by which a reader of the spine may be behind before publishers wait.
     pub spine_bytes_max: usize,
+    /// Retained messages in total.
+    pub retained_messages_max: usize,
+    /// Bytes of all retained messages.
+    pub retained_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -134,9 +152,49 @@ impl Default for Limits {
             keep_alive_max_seconds: 0,
             outbox_messages_max: 100_000,
             outbox_bytes_max: 16 * 1024 * 1024,
+            receive_max: 1024,
+            publish_messages_per_second: 1_000_000,
+            publish_bytes_per_second: 256 * 1024 * 1024,
+            sessions_max: 100_000,
+            session_expiry_max_seconds: 7 * 24 * 3600,
             spine_bytes_max: 8 * 1024 * 1024,
+            retained_messages_max: 100_000,
+            retained_bytes_max: 64 * 1024 * 1024,
         }
     }
+}
+
+/// Figures for clients.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sys {
+    /// How often the topics under `$SYS/broker` are published; 0 for never.
+    pub interval_seconds: u64,
+}
+
+impl Default for Sys {
+    fn default() -> Self {
+        Sys { interval_seconds: 10 }
+    }
+}
+
+/// Who may read figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readers {
+    /// The operator.
+    Admin,
+    /// The operator, and whoever asks from this machine.
+    #[default]
+    Loopback,
+}
+
+/// Figures for monitoring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Who may read `/metrics`.
+    pub allow: Readers,
 }
 
 /// When an acknowledgement may leave.

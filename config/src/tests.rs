@@ -32,6 +32,8 @@ fn an_error_names_file_place_and_key() {
         ("[limits]\npacket_bytes_max = 3\n", ["p.toml", "limits.packet_bytes_max", "1024"]),
         ("[tls]\nkey = \"k.pem\"\n", ["p.toml", "tls", "both or neither"]),
         ("[store]\nsegment_mib = 64\nlog_mib_max = 1\n", ["p.toml", "store.log_mib_max", "segment_mib"]),
+        ("[sys]\ninterval_seconds = 86401\n", ["p.toml", "sys.interval_seconds", "86400"]),
+        ("[metrics]\nallow = \"all\"\n", ["p.toml", "line 2", "admin"]),
         ("[limits]\nconnections_max = 0\n", ["p.toml", "limits.connections_max", "at least 1"]),
     ];
     for (text, parts) in cases {

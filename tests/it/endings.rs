@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pointsman_tests::wire::{self, Connect, kind};
+use pointsman_tests::wire::{self, Connect, Will, kind};
 use pointsman_tests::{Client, QoS, TestServer, Transport};
 
 const SESSION_TAKEN_OVER: u8 = 0x8E;
@@ -10,8 +10,7 @@ const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
 
 /// A CONNECT with the will "gone" on `wills/<client id>`.
 fn with_will(level: u8, client_id: &str) -> Connect {
-    let will = Some((format!("wills/{client_id}"), "gone".to_owned()));
-    Connect { will, ..Connect::new(level, client_id) }
+    Connect::new(level, client_id).will(Will::new(&format!("wills/{client_id}"), "gone"))
 }
 
 /// One that hears wills.
@@ -147,9 +146,9 @@ async fn a_close_frame_is_a_goodbye() {
 async fn a_will_that_the_policy_forbids_refuses_the_connection() {
     let server = TestServer::start().await;
     for (level, code) in [(wire::V311, 5), (wire::V5, 0x87)] {
-        let will = Some(("chat/pub/lobby".to_owned(), "forged".to_owned()));
+        let will = Will::new("chat/pub/lobby", "forged");
         let mut client = server.raw().await;
-        assert_eq!(client.connect(&Connect { will, ..Connect::new(level, "forger") }).await.code, code);
+        assert_eq!(client.connect(&Connect::new(level, "forger").will(will)).await.code, code);
         client.expect_end().await;
     }
 }

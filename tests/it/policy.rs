@@ -54,8 +54,8 @@ async fn nobody_writes_what_only_the_server_says() {
             assert_eq!(end.map(|packet| packet.reason()), (level == wire::V5).then_some(0x87), "{topic}");
         }
     }
-    let login = Some(("admin".to_owned(), password));
-    let mut admin = server.raw().await.join(&Connect { login, ..Connect::new(wire::V5, "boss") }).await;
+    let login = Connect::new(wire::V5, "boss").login("admin", password.as_bytes());
+    let mut admin = server.raw().await.join(&login).await;
     admin.publish("$aws/events/presence/connected/x", "forged").await;
     assert_eq!(admin.next().await.map(|packet| packet.reason()), Some(0x87), "not even the operator");
     listener.expect_silence().await;
@@ -83,9 +83,9 @@ async fn a_wrong_login_is_refused_by_the_code_for_it() {
         [("admin", "wrong"), ("admin", ""), ("nobody", password), ("", password), ("Admin", password)]
     {
         for (level, code) in [(wire::V311, 4), (wire::V5, 0x86)] {
-            let login = Some((user.to_owned(), password.to_owned()));
             let mut raw = server.raw().await;
-            let connack = raw.connect(&Connect { login, ..Connect::new(level, "intruder") }).await;
+            let login = Connect::new(level, "intruder").login(user, password.as_bytes());
+            let connack = raw.connect(&login).await;
             assert_eq!(connack.code, code, "{user:?} with {password:?}");
             raw.expect_end().await;
         }

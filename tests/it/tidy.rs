@@ -13,7 +13,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("app", &["api", "pipeline", "mqtt", "auth", "store"]),
     ("api", &["pipeline", "mqtt", "auth", "store"]),
     ("pipeline", &["mqtt", "auth", "store"]),
-    ("mqtt", &["auth"]),
+    ("mqtt", &["auth", "store"]),
     ("auth", &[]),
     ("store", &[]),
 ];

@@ -64,14 +64,7 @@ impl Endpoints {
 
     /// A connection over a transport for bytes of one's own; handshakes below MQTT are done.
     pub async fn raw_over(&self, transport: Transport) -> Raw {
-        let address = self.address(transport);
-        let host = address.ip().to_string();
-        let stream: Box<dyn Stream> = if transport.is_secure() {
-            let config = transport::trusting(&self.authority);
-            Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
-        } else {
-            Box::new(transport::tcp(address).await)
-        };
+        let stream = self.stream(transport).await;
         let stream: Box<dyn Stream> = match transport {
             Transport::Tcp | Transport::Tls => stream,
             Transport::Ws | Transport::Wss => {
@@ -79,6 +72,22 @@ impl Endpoints {
             }
         };
         Raw::new(stream)
+    }
+
+    /// A connection over a transport on which only TLS has shaken hands: what a WebSocket says is one's own too.
+    pub async fn unframed(&self, transport: Transport) -> Raw {
+        Raw::new(self.stream(transport).await)
+    }
+
+    async fn stream(&self, transport: Transport) -> Box<dyn Stream> {
+        let address = self.address(transport);
+        let host = address.ip().to_string();
+        if transport.is_secure() {
+            let config = transport::trusting(&self.authority);
+            Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
+        } else {
+            Box::new(transport::tcp(address).await)
+        }
     }
 
     /// Shakes hands with the listener of MQTT over TLS as the server of that name, trusting an authority (PEM).

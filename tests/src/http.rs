@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
@@ -47,16 +47,26 @@ impl Http {
 
     /// GETs a path with headers of one's own.
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().uri(path).header(HOST, self.address.to_string());
+        self.request(Method::GET, path, headers, Bytes::new()).await
+    }
+
+    /// POSTs a body to a path with headers of one's own.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.request(Method::POST, path, headers, body.into()).await
+    }
+
+    async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
+        let what = format!("{method} {path}");
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
         for (name, value) in headers {
             let name: HeaderName = name.parse().expect("the name of a header");
             request = request.header(name, HeaderValue::from_str(value).expect("the value of a header"));
         }
-        let request = request.body(Empty::new()).expect("a request");
-        within(&format!("GET {path}"), self.ask(request)).await
+        let request = request.body(Full::new(body)).expect("a request");
+        within(&what, self.ask(request)).await
     }
 
-    async fn ask(&self, request: Request<Empty<Bytes>>) -> Answer {
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
         let stream: Box<dyn Stream> = match &self.authority {
             None => Box::new(transport::tcp(self.address).await),
             Some(pem) => {
@@ -77,6 +87,11 @@ impl Http {
         driver.abort();
         Answer { status: parts.status, headers: parts.headers, body }
     }
+}
+
+/// The value of `Authorization` for a name and a password.
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", data_encoding::BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
 impl Answer {

@@ -31,7 +31,7 @@ pub mod wire;
 pub use client::{Client, ClientBuilder, Version};
 pub use endpoints::Endpoints;
 pub use eventually::{PATIENCE, eventually, within};
-pub use http::{Answer, Http};
+pub use http::{Answer, Http, basic};
 pub use message::Message;
 pub use process::{Output, ServerProcess, run_server};
 pub use raw::Raw;

@@ -25,6 +25,18 @@ pub struct Connack {
     pub properties: Bytes,
 }
 
+impl Connack {
+    fn read(packet: &Packet) -> Connack {
+        assert_eq!(packet.first, 0x20, "CONNACK was expected: {packet:?}");
+        let mut body = packet.body.clone();
+        let flags = body.get_u8();
+        assert!(flags <= 1, "the reserved bits of CONNACK's flags: {flags:#04x}"); // [MQTT-3.2.2-1]
+        let code = body.get_u8();
+        let properties = if body.is_empty() { Bytes::new() } else { wire::take_properties(&mut body) };
+        Connack { code, session_present: flags == 1, properties }
+    }
+}
+
 impl Raw {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Raw {
         Raw { stream, buffer: BytesMut::new(), level: wire::V311 }
@@ -52,6 +64,15 @@ impl Raw {
         }
     }
 
+    /// The next bytes, whatever they are; none if the server has ended the connection.
+    pub async fn bytes(&mut self) -> Bytes {
+        if self.buffer.is_empty() {
+            // An error is an end too.
+            let _ = within("bytes, or the end", self.stream.read_buf(&mut self.buffer)).await;
+        }
+        self.buffer.split().freeze()
+    }
+
     /// The next packet, which must be of that kind.
     pub async fn expect(&mut self, kind: u8) -> Packet {
         match self.next().await {
@@ -72,6 +93,8 @@ impl Raw {
             let byte = *self.buffer.get(index + 1)?;
             length |= usize::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
+                // [MQTT-1.5.5-1]
+                assert!(byte > 0 || index == 0, "a length with too many bytes: {:?}", self.buffer);
                 let head = index + 2;
                 if self.buffer.len() < head + length {
                     return None;
@@ -94,11 +117,14 @@ impl Raw {
 
     /// Reads CONNACK.
     pub async fn connack(&mut self) -> Connack {
-        let mut body = self.expect(kind::CONNACK).await.body;
-        let session_present = body.get_u8() == 1;
-        let code = body.get_u8();
-        let properties = if body.is_empty() { Bytes::new() } else { wire::take_properties(&mut body) };
-        Connack { code, session_present, properties }
+        Connack::read(&self.expect(kind::CONNACK).await)
+    }
+
+    /// Sends bytes in the place of CONNECT, and gives CONNACK; `None` if the server ends the connection without one.
+    pub async fn try_connect(&mut self, level: u8, bytes: &[u8]) -> Option<Connack> {
+        self.level = level;
+        self.send(bytes).await;
+        self.next().await.map(|packet| Connack::read(&packet))
     }
 
     /// Connects and must be let in.
@@ -125,6 +151,18 @@ impl Raw {
         body.to_vec()
     }
 
+    /// Unsubscribes and gives the codes, which only MQTT 5 has.
+    pub async fn unsubscribe(&mut self, filters: &[&str]) -> Vec<u8> {
+        let properties = (self.level >= wire::V5).then_some(&[][..]);
+        self.send(&wire::unsubscribe(8, filters, properties)).await;
+        let mut body = self.expect(kind::UNSUBACK).await.body;
+        assert_eq!(body.get_u16(), 8, "the packet id of UNSUBACK");
+        if self.level >= wire::V5 {
+            wire::take_properties(&mut body);
+        }
+        body.to_vec()
+    }
+
     /// Publishes with QoS 0.
     pub async fn publish(&mut self, topic: &str, payload: &str) {
         self.publish_with(0, topic, payload, &[]).await;
@@ -144,10 +182,61 @@ impl Raw {
         self.expect(kind::PUBLISH).await.publish(level)
     }
 
+    /// Reads a PUBLISH and acknowledges it, to the end if it is QoS 2.
+    pub async fn receive(&mut self) -> Published {
+        let published = self.published().await;
+        let packet_id = published.packet_id;
+        match published.qos {
+            0 => {}
+            1 => self.send(&wire::puback(packet_id)).await,
+            _ => {
+                self.send(&wire::pubrec(packet_id)).await;
+                let release = self.expect(kind::PUBREL).await;
+                assert_eq!(release.packet_id(), packet_id, "the packet id of PUBREL");
+                self.send(&wire::pubcomp(packet_id)).await;
+            }
+        }
+        published
+    }
+
+    /// Publishes at a level with packet id 9, and sees it acknowledged to the end. Gives the first reason.
+    pub async fn deliver(&mut self, qos: u8, topic: &str, payload: &str, properties: &[u8]) -> u8 {
+        self.deliver_flagged(qos << 1, topic, payload, properties).await
+    }
+
+    /// As [`Raw::deliver`], with all flags of the first byte.
+    pub async fn deliver_flagged(&mut self, flags: u8, topic: &str, payload: &str, properties: &[u8]) -> u8 {
+        self.publish_with(flags, topic, payload, properties).await;
+        match flags >> 1 & 3 {
+            0 => 0,
+            1 => self.acknowledged(kind::PUBACK).await,
+            _ => {
+                let reason = self.acknowledged(kind::PUBREC).await;
+                if reason < 0x80 {
+                    self.send(&wire::pubrel(9)).await;
+                    self.acknowledged(kind::PUBCOMP).await;
+                }
+                reason
+            }
+        }
+    }
+
+    async fn acknowledged(&mut self, kind: u8) -> u8 {
+        let ack = self.expect(kind).await;
+        assert_eq!(ack.packet_id(), 9, "the packet id of {ack:?}");
+        ack.reason()
+    }
+
     /// Sends PINGREQ and reads PINGRESP: what was sent before has been handled.
     pub async fn ping(&mut self) {
         self.send(&wire::PINGREQ).await;
         self.expect(kind::PINGRESP).await;
+    }
+
+    /// Says goodbye and waits for the end.
+    pub async fn leave(mut self) {
+        self.send(&wire::DISCONNECT).await;
+        self.expect_end().await;
     }
 
     /// Ends the sending side; over WebSocket that is a Close frame.

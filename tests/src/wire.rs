@@ -1,6 +1,13 @@
 //! MQTT packets byte by byte, written independently of the server's codec, so that a case can say anything.
 
+mod properties;
+
 use bytes::{Buf, BufMut, Bytes};
+
+pub use properties::{
+    id, property, property_number, property_pair, property_text, property_u8, property_u16, property_u32,
+    property_values, property_varint, read_properties,
+};
 
 /// The level byte of MQTT 3.1.1 in CONNECT.
 pub const V311: u8 = 4;
@@ -18,12 +25,16 @@ pub struct Connect {
     pub clean: bool,
     /// The keep-alive.
     pub keep_alive_seconds: u16,
-    /// Topic and payload of a will.
-    pub will: Option<(String, String)>,
-    /// User name and password.
-    pub login: Option<(String, String)>,
+    /// What to publish when the connection ends badly.
+    pub will: Option<Will>,
+    /// The user name, UTF-8 or not.
+    pub user: Option<Vec<u8>>,
+    /// The password.
+    pub password: Option<Vec<u8>>,
     /// The properties, encoded; MQTT 5 only.
     pub properties: Vec<u8>,
+    /// Bits of the connect flags that are to be the other way round, so that they do not fit the rest.
+    pub flipped_flags: u8,
 }
 
 impl Connect {
@@ -35,9 +46,26 @@ impl Connect {
             clean: true,
             keep_alive_seconds: 60,
             will: None,
-            login: None,
+            user: None,
+            password: None,
             properties: Vec::new(),
+            flipped_flags: 0,
         }
+    }
+
+    /// As this user.
+    #[must_use]
+    pub fn login(mut self, user: &str, password: &[u8]) -> Connect {
+        self.user = Some(user.into());
+        self.password = Some(password.into());
+        self
+    }
+
+    /// With a will.
+    #[must_use]
+    pub fn will(mut self, will: Will) -> Connect {
+        self.will = Some(will);
+        self
     }
 
     /// The packet.
@@ -46,22 +74,26 @@ impl Connect {
         let mut body = Vec::new();
         put_text(&mut body, name.as_bytes());
         body.put_u8(self.level);
-        let login = if self.login.is_some() { 0xC0 } else { 0 };
-        let will = if self.will.is_some() { 0x0C } else { 0 };
-        body.put_u8(login | will | u8::from(self.clean) << 1);
+        body.put_u8(self.flags() ^ self.flipped_flags);
         body.put_u16(self.keep_alive_seconds);
         self.put_properties(&mut body, &self.properties);
         put_text(&mut body, self.client_id.as_bytes());
-        if let Some((topic, payload)) = &self.will {
-            self.put_properties(&mut body, &[]);
-            put_text(&mut body, topic.as_bytes());
-            put_text(&mut body, payload.as_bytes());
+        if let Some(will) = &self.will {
+            self.put_properties(&mut body, &will.properties);
+            put_text(&mut body, &will.topic);
+            put_text(&mut body, &will.payload);
         }
-        if let Some((user, password)) = &self.login {
-            put_text(&mut body, user.as_bytes());
-            put_text(&mut body, password.as_bytes());
+        for text in [&self.user, &self.password].into_iter().flatten() {
+            put_text(&mut body, text);
         }
         packet(0x10, &body)
+    }
+
+    fn flags(&self) -> u8 {
+        let will = self.will.as_ref().map_or(0, |will| 0x04 | will.qos << 3 | u8::from(will.retain) << 5);
+        let password = u8::from(self.password.is_some()) << 6;
+        let user = u8::from(self.user.is_some()) << 7;
+        user | password | will | u8::from(self.clean) << 1
     }
 
     fn put_properties(&self, body: &mut Vec<u8>, properties: &[u8]) {
@@ -69,6 +101,28 @@ impl Connect {
             put_length(body, properties.len());
             body.put_slice(properties);
         }
+    }
+}
+
+/// A will.
+#[derive(Debug, Clone)]
+pub struct Will {
+    /// Its topic, UTF-8 or not.
+    pub topic: Vec<u8>,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// Its level: 0 to 2, or 3, which is wrong.
+    pub qos: u8,
+    /// Whether it is to be retained.
+    pub retain: bool,
+    /// Its properties, encoded; MQTT 5 only.
+    pub properties: Vec<u8>,
+}
+
+impl Will {
+    /// A will at QoS 0 that is not retained.
+    pub fn new(topic: &str, payload: &str) -> Will {
+        Will { topic: topic.into(), payload: payload.into(), qos: 0, retain: false, properties: Vec::new() }
     }
 }
 
@@ -124,9 +178,59 @@ pub fn subscribe(packet_id: u16, filters: &[(&str, u8)], properties: Option<&[u8
     packet(0x82, &body)
 }
 
+/// An UNSUBSCRIBE. `properties` is `None` for versions before 5.
+pub fn unsubscribe(packet_id: u16, filters: &[&str], properties: Option<&[u8]>) -> Vec<u8> {
+    let mut body = packet_id.to_be_bytes().to_vec();
+    if let Some(properties) = properties {
+        put_length(&mut body, properties.len());
+        body.put_slice(properties);
+    }
+    for filter in filters {
+        put_text(&mut body, filter.as_bytes());
+    }
+    packet(0xA2, &body)
+}
+
 /// PUBACK of success.
 pub fn puback(packet_id: u16) -> Vec<u8> {
     packet(0x40, &packet_id.to_be_bytes())
+}
+
+/// PUBREC of success.
+pub fn pubrec(packet_id: u16) -> Vec<u8> {
+    packet(0x50, &packet_id.to_be_bytes())
+}
+
+/// PUBREL of success.
+pub fn pubrel(packet_id: u16) -> Vec<u8> {
+    packet(0x62, &packet_id.to_be_bytes())
+}
+
+/// PUBCOMP of success.
+pub fn pubcomp(packet_id: u16) -> Vec<u8> {
+    packet(0x70, &packet_id.to_be_bytes())
+}
+
+/// An acknowledgement of MQTT 5 with a reason: `first` is the whole first byte.
+pub fn ack_with(first: u8, packet_id: u16, reason: u8) -> Vec<u8> {
+    let [high, low] = packet_id.to_be_bytes();
+    packet(first, &[high, low, reason])
+}
+
+/// AUTH with its properties, encoded.
+pub fn auth(reason: u8, properties: &[u8]) -> Vec<u8> {
+    let mut body = vec![reason];
+    put_length(&mut body, properties.len());
+    body.put_slice(properties);
+    packet(0xF0, &body)
+}
+
+/// DISCONNECT of MQTT 5 with a reason and properties, encoded.
+pub fn disconnect(reason: u8, properties: &[u8]) -> Vec<u8> {
+    let mut body = vec![reason];
+    put_length(&mut body, properties.len());
+    body.put_slice(properties);
+    packet(0xE0, &body)
 }
 
 /// PINGREQ.
@@ -143,7 +247,8 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+/// Puts a text, or other bytes, behind its length.
+pub fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.put_u16(u16::try_from(text.len()).expect("a text of MQTT has at most 65535 bytes"));
     out.put_slice(text);
 }
@@ -157,20 +262,6 @@ fn put_length(out: &mut Vec<u8>, mut length: usize) {
             return;
         }
     }
-}
-
-/// An MQTT 5 property of two bytes, such as the receive maximum (0x21) or a topic alias (0x23).
-pub fn property_u16(id: u8, value: u16) -> Vec<u8> {
-    let mut out = vec![id];
-    out.put_u16(value);
-    out
-}
-
-/// An MQTT 5 property of four bytes, such as the maximum packet size (0x27).
-pub fn property_u32(id: u8, value: u32) -> Vec<u8> {
-    let mut out = vec![id];
-    out.put_u32(value);
-    out
 }
 
 /// A packet that arrived.
@@ -190,6 +281,12 @@ pub mod kind {
     pub const PUBLISH: u8 = 3;
     /// PUBACK.
     pub const PUBACK: u8 = 4;
+    /// PUBREC.
+    pub const PUBREC: u8 = 5;
+    /// PUBREL.
+    pub const PUBREL: u8 = 6;
+    /// PUBCOMP.
+    pub const PUBCOMP: u8 = 7;
     /// SUBACK.
     pub const SUBACK: u8 = 9;
     /// UNSUBACK.
@@ -198,6 +295,8 @@ pub mod kind {
     pub const PINGRESP: u8 = 13;
     /// DISCONNECT.
     pub const DISCONNECT: u8 = 14;
+    /// AUTH.
+    pub const AUTH: u8 = 15;
 }
 
 impl Packet {
@@ -226,7 +325,8 @@ impl Packet {
         let qos = self.first >> 1 & 0b11;
         let packet_id = if qos > 0 { rest.get_u16() } else { 0 };
         let properties = if level >= V5 { take_properties(&mut rest) } else { Bytes::new() };
-        Published { topic, qos, packet_id, properties, payload: rest }
+        let (dup, retain) = (self.first & 8 != 0, self.first & 1 != 0);
+        Published { topic, qos, dup, retain, packet_id, properties, payload: rest }
     }
 }
 
@@ -237,12 +337,28 @@ pub struct Published {
     pub topic: String,
     /// Its level.
     pub qos: u8,
+    /// Whether it says that it was sent before.
+    pub dup: bool,
+    /// Whether it says that it was retained.
+    pub retain: bool,
     /// Its packet id, 0 with QoS 0.
     pub packet_id: u16,
     /// Its properties, encoded.
     pub properties: Bytes,
     /// Its payload.
     pub payload: Bytes,
+}
+
+impl Published {
+    /// The payload as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.payload).expect("a payload of text")
+    }
+
+    /// The value of its first property of that id.
+    pub fn property(&self, id: u8) -> Option<Bytes> {
+        property(&self.properties, id)
+    }
 }
 
 /// Takes the properties from the front of a body.

@@ -108,6 +108,13 @@ impl Auth {
         Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
     }
 
+    /// The operator, who asks by another way than MQTT and so has no client id.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        let credentials = Credentials { client_id: "", username: Some(name), password: Some(password) };
+        let identity = self.authenticate(credentials).await?;
+        if identity.user.as_deref() == Some(ADMIN) { Ok(identity) } else { Err(Denial::CredentialsWrong) }
+    }
+
     async fn check_password(&self, name: &str, password: &[u8]) -> Result<(), Denial> {
         let _permit = self.hashing.acquire().await.map_err(|_| Denial::CredentialsWrong)?;
         let hash = self.admin_password.clone();

@@ -16,6 +16,7 @@
 
 mod builder;
 mod message;
+mod single;
 
 use bytes::{Bytes, BytesMut};
 use pointsman_rules::EventId;
@@ -34,6 +35,11 @@ const FLAG_QOS: u8 = 0b0000_0011;
 const FLAG_RETAIN: u8 = 0b0000_0100;
 const FLAG_DURABLE: u8 = 0b0000_1000;
 const FLAG_RULES: u8 = 0b0001_0000;
+const FLAG_EXPIRES: u8 = 0b0010_0000;
+
+/// What some message of an envelope is, in the footer beside the interest.
+const SOME_RETAINED: u8 = 0b0100;
+const SOME_EXPIRES: u8 = 0b1000;
 
 /// The connection id of what the server itself publishes.
 pub const SERVER: u64 = 0;
@@ -41,7 +47,7 @@ pub const SERVER: u64 = 0;
 /// Who wants a message besides the sessions; decided once, where it enters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// A durable rule wants it: it must be on disk before it is acknowledged (at QoS 1 and 2).
+    /// A durable rule or session wants it: it must be on disk before it is acknowledged (at QoS 1 and 2).
     pub durable: bool,
     /// Some rule wants it.
     pub rules: bool,
@@ -172,6 +178,16 @@ impl Envelope {
     pub fn interest(&self) -> Interest {
         let flags = self.footer_u8(48);
         Interest { durable: flags & 1 != 0, rules: flags & 2 != 0 }
+    }
+
+    /// Whether some message of it is to be retained.
+    pub fn has_retained(&self) -> bool {
+        self.footer_u8(48) & SOME_RETAINED != 0
+    }
+
+    /// Whether some message of it expires.
+    pub fn has_expiring(&self) -> bool {
+        self.footer_u8(48) & SOME_EXPIRES != 0
     }
 
     /// How many rules its messages went through.

@@ -2,14 +2,18 @@
 
 pub mod codec;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listen;
 mod session;
 mod spine;
+pub mod sys;
 
 pub use codec::{QoS, Reason};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
-    Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogRefused, Logged, OutboxLimits, Peer,
-    SessionLimits, serve,
+    Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
+    OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
+    retained_writes, serve,
 };
 pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -27,13 +27,18 @@ pub(crate) struct Commit {
 impl Commit {
     /// Whether something of it must be on disk.
     pub(crate) fn is_durable(&self) -> bool {
-        !self.writes.is_empty() || !self.done.is_empty() || self.publishes.interest().durable
+        !self.writes.is_empty() || !self.done.is_empty() || self.publishes_must_be_kept()
+    }
+
+    /// Whether somebody who must not miss it wants something of what is published.
+    pub(crate) fn publishes_must_be_kept(&self) -> bool {
+        self.publishes.interest().durable || self.publishes.has_retained()
     }
 
     pub(crate) fn into_record(self, messages: Bytes, reads: Vec<crate::store::ReadCheck>) -> Record {
         // What was read only matters to what is written.
         let reads = if self.writes.is_empty() { Vec::new() } else { reads };
-        Record { messages, reads, writes: self.writes, done: self.done }
+        Record { messages, reads, writes: self.writes, done: self.done, sessions: Bytes::new() }
     }
 }
 
@@ -60,7 +65,7 @@ impl Pipeline {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
                         continue;
                     }
-                    let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce).min(QoS::AtLeastOnce);
+                    let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
                     let interest = self.interest_of(&topic);
                     commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
                 }
@@ -73,8 +78,10 @@ impl Pipeline {
     }
 
     fn interest_of(&self, topic: &str) -> crate::mqtt::Interest {
-        let wanted = self.active.load().set.has_message_match(topic);
-        crate::mqtt::Interest { durable: wanted, rules: wanted }
+        let rules = self.active.load().set.has_message_match(topic);
+        let hub = self.hub.get().and_then(std::sync::Weak::upgrade);
+        let durable = rules || hub.is_some_and(|hub| hub.wants_durably(topic));
+        crate::mqtt::Interest { durable, rules }
     }
 
     /// What a failed run leaves: nothing of its own, and the event among the dead letters.

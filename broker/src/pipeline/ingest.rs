@@ -1,13 +1,14 @@
 //! Into the log: what the sessions ask of what lies behind them.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Pipeline;
 use super::route::lifecycle_trigger;
-use crate::mqtt::{Envelope, Ingress, Interest, LIFECYCLE_PREFIX, LogRefused, Logged, Reason};
+use crate::mqtt::{Entry, Envelope, Ingress, Interest, LIFECYCLE_PREFIX, LogEnd, LogRefused, Logged, Reason};
 use crate::report::chain;
-use crate::store::{AppendError, Record};
+use crate::store::{AppendError, Appended, Record, Seq};
 
 /// The sessions' side of a pipeline.
 pub struct Intake(pub Arc<Pipeline>);
@@ -28,34 +29,124 @@ impl Ingress for Intake {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    fn log(&self, envelope: Envelope) -> Logged {
+    fn log(&self, entry: Entry) -> Logged {
         let pipeline = Arc::clone(&self.0);
-        Box::pin(async move { pipeline.log(envelope).await })
+        // The first try is made before this returns, so that who asks first is first in the log.
+        let first = pipeline.enter(&entry);
+        Box::pin(async move { pipeline.log(entry, first).await })
+    }
+
+    fn end(&self) -> LogEnd {
+        let order = self.0.order.lock();
+        LogEnd { end: self.0.store.end(), last_message: order.last }
+    }
+}
+
+/// What is in the log and not yet on the spine. The order of the log is the order in which every reader of the spine sees
+/// messages: a session's or a rule's place in the log then says all about what it has seen.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    waiting: Mutex<Waiting>,
+    /// Held by whoever publishes.
+    turn: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: VecDeque<(Appended, Envelope)>,
+    /// The last record with messages that was taken.
+    last: Seq,
+}
+
+impl Order {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `append`, and queues the envelope for the spine in the place it was given.
+    pub(super) fn enter<E>(
+        &self,
+        envelope: &Envelope,
+        append: impl FnOnce() -> Result<Appended, E>,
+    ) -> Result<Appended, E> {
+        let mut waiting = self.lock();
+        let appended = append()?;
+        let mut envelope = envelope.clone();
+        envelope.set_log_seq(appended.seq);
+        waiting.last = appended.seq;
+        waiting.entries.push_back((appended.clone(), envelope));
+        Ok(appended)
+    }
+
+    /// Publishes, in order, what is on disk by now. When this returns, everything is on the spine that was on disk when it
+    /// was called.
+    pub(super) fn publish(&self, mut publish: impl FnMut(Envelope), mut refused: impl FnMut(Seq)) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (appended, envelope) = {
+                let mut waiting = self.lock();
+                let decided = waiting.entries.front().is_some_and(|(front, _)| front.outcome().is_some());
+                let Some(front) = decided.then(|| waiting.entries.pop_front()).flatten() else { return };
+                front
+            };
+            match appended.outcome() {
+                Some(Ok(())) => publish(envelope),
+                _ => refused(appended.seq),
+            }
+        }
     }
 }
 
 impl Pipeline {
-    /// Puts an envelope into the log; it is on disk when this resolves.
-    async fn log(&self, mut envelope: Envelope) -> Result<Envelope, LogRefused> {
+    /// Gives an entry its place in the log.
+    fn enter(&self, entry: &Entry) -> Result<Appended, AppendError> {
+        let record = |messages| Record {
+            messages,
+            writes: entry.writes.clone(),
+            sessions: entry.sessions.clone(),
+            ..Record::default()
+        };
+        match &entry.envelope {
+            Some(envelope) => {
+                self.enter_envelope(envelope, || self.store.append(record(envelope.bytes().clone())))
+            }
+            None => self.store.append(record(bytes::Bytes::new())),
+        }
+    }
+
+    /// Appends a record that holds an envelope.
+    pub(super) fn enter_envelope<E>(
+        &self,
+        envelope: &Envelope,
+        append: impl FnOnce() -> Result<Appended, E>,
+    ) -> Result<Appended, E> {
+        self.order
+            .enter(envelope, || self.progress.enter(|| append().map(|appended| (appended.seq, appended))))
+    }
+
+    /// Puts on the spine what is on disk.
+    pub(super) fn publish_logged(&self) {
+        self.order.publish(|envelope| self.spine.publish(envelope), |seq| self.progress.finish(seq));
+    }
+
+    /// Waits until an entry is on disk and on the spine.
+    async fn log(&self, entry: Entry, first: Result<Appended, AppendError>) -> Result<Seq, LogRefused> {
+        let mut attempt = first;
         let appended = loop {
-            let entered = self.progress.enter(|| {
-                let record = Record { messages: envelope.bytes().clone(), ..Record::default() };
-                self.store.append(record).map(|appended| (appended.seq, appended))
-            });
-            match entered {
+            match attempt {
                 Ok(appended) => break appended,
                 // Publishers wait for room: that is what slows them.
                 Err(AppendError::Full { .. }) => self.store.room().await,
                 Err(error) => return Err(refusal(&error)),
             }
+            attempt = self.enter(&entry);
         };
         let seq = appended.seq;
-        envelope.set_log_seq(seq);
-        if let Err(error) = appended.durable().await {
-            self.progress.finish(seq);
-            return Err(refusal(&error));
+        let outcome = appended.durable().await;
+        if entry.envelope.is_some() {
+            self.publish_logged();
         }
-        Ok(envelope)
+        outcome.map(|()| seq).map_err(|error| refusal(&error))
     }
 }
 

@@ -34,7 +34,7 @@ use progress::Progress;
 use worker::{Job, Workers};
 
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::{ReaderOptions, SharedSpine};
+use crate::mqtt::{Hub, ReaderOptions, SharedSpine};
 use crate::store::{ReadError, Store};
 use crate::telemetry::Telemetry;
 
@@ -74,6 +74,9 @@ pub struct Pipeline {
     /// Grows with every change of the active rules.
     generation: AtomicU64,
     progress: Progress,
+    order: ingest::Order,
+    /// Knows which topics sessions want kept.
+    hub: OnceLock<Weak<Hub>>,
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
@@ -118,7 +121,7 @@ pub fn engine(limits: Limits) -> Engine {
 }
 
 impl Pipeline {
-    /// Loads the rules, takes up what was left undone, and begins to listen to the spine.
+    /// Loads the rules and begins to listen to the spine.
     pub fn start(parts: PipelineParts) -> Result<Arc<Pipeline>, ReadError> {
         let pipeline = Arc::new(Pipeline {
             engine: engine(parts.limits),
@@ -127,6 +130,8 @@ impl Pipeline {
             active: ArcSwap::default(),
             generation: AtomicU64::new(1),
             progress: Progress::default(),
+            order: ingest::Order::default(),
+            hub: OnceLock::new(),
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
@@ -148,12 +153,18 @@ impl Pipeline {
                 }
             }),
         );
-        // Only now: what rules publish on the way is on the spine at once, and other rules were promised it.
-        pipeline.recover()?;
         watch::start(&pipeline, stamps);
-        let settler = Arc::downgrade(&pipeline);
-        spawn("settle", move || settle_until_gone(&settler));
         Ok(pipeline)
+    }
+
+    /// Takes up what was left undone. To be called when everybody listens to the spine who is to see what rules publish on
+    /// the way.
+    pub fn take_up(self: &Arc<Self>, hub: &Arc<Hub>) -> Result<(), ReadError> {
+        let _ = self.hub.set(Arc::downgrade(hub));
+        self.recover()?;
+        let settler = Arc::downgrade(self);
+        spawn("settle", move || settle_until_gone(&settler));
+        Ok(())
     }
 
     /// The active rules and how they fare.

@@ -11,7 +11,7 @@ use super::active::ActiveRule;
 use super::progress::{Input, TriggerKey};
 use super::route::{is_durable, message_event};
 use super::worker::Job;
-use crate::mqtt::Envelope;
+use crate::mqtt::{Envelope, envelope_of};
 use crate::store::{ReadError, Record, Seq, Write};
 
 /// The table of triggers: hash is the rule, sort the trigger, value the first record that concerns it.
@@ -132,21 +132,5 @@ impl Pipeline {
             input: Some(input),
             hops: envelope.hops(),
         });
-    }
-}
-
-fn envelope_of(record: Record, seq: Seq) -> Option<Envelope> {
-    if record.messages.is_empty() {
-        return None;
-    }
-    match Envelope::from_bytes(record.messages) {
-        Ok(mut envelope) => {
-            envelope.set_log_seq(seq);
-            Some(envelope)
-        }
-        Err(error) => {
-            warn!(seq, %error, "a record of the log holds messages that this version cannot read");
-            None
-        }
     }
 }

@@ -15,7 +15,7 @@ use super::active::ActiveRule;
 use super::progress::Input;
 use super::snapshot::StoreSnapshot;
 use super::{Pipeline, spawn};
-use crate::mqtt::{Envelope, EnvelopeBuilder, Origin, SERVER};
+use crate::mqtt::{Envelope, EnvelopeBuilder, Origin, SERVER, retained_writes};
 use crate::store::{AppendError, Appended, Seq};
 
 /// Events taken up together: their commits share a sync, their messages an envelope.
@@ -95,7 +95,10 @@ impl Workers {
 struct Batch {
     /// The last commit of the batch: when it is on disk, all are.
     last: Option<Appended>,
+    /// What goes to the spine once the batch is on disk, besides what is in the log.
     envelopes: Vec<Envelope>,
+    /// Some envelope of the batch is in the log.
+    logged: bool,
     /// Records of which a piece of work is done once the batch is on disk.
     finished: Vec<Seq>,
     /// Jobs that are undone if the disk refuses the batch.
@@ -127,6 +130,10 @@ fn send(pipeline: &Weak<Pipeline>, outbox: &Receiver<Batch>) {
             error!(%error, "what rules wrote could not be kept; their events are put aside");
             pipeline.put_aside(batch.jobs);
         } else {
+            wait_for_spine(&pipeline);
+            if batch.logged {
+                pipeline.publish_logged();
+            }
             for envelope in batch.envelopes {
                 wait_for_spine(&pipeline);
                 pipeline.spine.publish(envelope);
@@ -217,23 +224,30 @@ impl Pipeline {
         together: &mut EnvelopeBuilder,
     ) -> Result<(), AppendError> {
         let reads = snapshot.take_reads();
-        if !commit.publishes.interest().durable {
+        if !commit.publishes_must_be_kept() {
             let publishes = std::mem::take(&mut commit.publishes);
             let record = commit.into_record(bytes::Bytes::new(), reads);
             batch.last = Some(self.store_append(&record)?);
             self.take_publishes(Commit { publishes, ..Commit::default() }, job, batch, together);
             return Ok(());
         }
-        // Some durable rule wants what this one publishes: it goes into the log with the commit.
+        // Some durable rule or session wants what this one publishes: it goes into the log with the commit.
         self.seal(together, batch, 0);
         let mut publishes = std::mem::take(&mut commit.publishes);
-        let mut envelope = self.sealed(&mut publishes, job.hops + 1);
-        let record = commit.into_record(envelope.bytes().clone(), reads);
-        let appended =
-            self.progress.enter(|| self.store_append(&record).map(|appended| (appended.seq, appended)))?;
-        envelope.set_log_seq(appended.seq);
+        let envelope = self.sealed(&mut publishes, job.hops + 1);
+        let mut record = commit.into_record(envelope.bytes().clone(), reads);
+        if envelope.has_retained() {
+            record.writes.extend(retained_writes(&envelope));
+        }
+        let appended = loop {
+            match self.enter_envelope(&envelope, || self.store.append(record.clone())) {
+                // There is nobody to refuse.
+                Err(AppendError::Full { .. }) => thread::sleep(BRIEF),
+                other => break other?,
+            }
+        };
         batch.last = Some(appended);
-        batch.envelopes.push(envelope);
+        batch.logged = true;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use super::group::Group;
 use super::log::Writer;
 use super::options::Durability;
 use super::record::Seq;
+use super::stats::COMMIT_MICROS_BOUNDS;
 use super::tables::Change;
 
 struct Taken {
@@ -198,6 +199,8 @@ fn count(core: &Core, took: Duration, records: usize, bytes: usize) {
     counters.commit_records.fetch_add(records as u64, Ordering::Relaxed);
     counters.commit_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     counters.commit_micros_sum.fetch_add(micros, Ordering::Relaxed);
+    let class = COMMIT_MICROS_BOUNDS.partition_point(|bound| *bound < micros);
+    counters.commit_classes[class].fetch_add(1, Ordering::Relaxed);
     counters.commit_micros_max.fetch_max(micros, Ordering::Relaxed);
     counters.commit_micros_last.store(micros, Ordering::Relaxed);
 }

@@ -45,6 +45,7 @@ impl Group {
 }
 
 /// A record that was taken. It is not durable before [`Appended::durable`] says so.
+#[derive(Clone)]
 #[must_use = "a record is not durable before `durable` or `wait` says so"]
 pub struct Appended {
     /// The record's place in the log.
@@ -62,6 +63,11 @@ impl Appended {
     /// Resolves once the record is on disk, or cannot be.
     pub async fn durable(self) -> Result<(), CommitError> {
         Durable { group: self.group, slot: None }.await
+    }
+
+    /// How it ended, if that is known yet.
+    pub fn outcome(&self) -> Option<Result<(), CommitError>> {
+        self.group.lock().outcome.clone()
     }
 
     /// As [`Appended::durable`], for threads. Blocks; not for use inside an async runtime.

@@ -56,7 +56,8 @@ pub use log::Replay;
 pub use options::{Durability, KEY_BYTES_CEILING, RECORD_BYTES_CEILING, StoreOptions};
 pub use read::{QUERY_BYTES_MAX, QUERY_ROWS_MAX, Query, Row};
 pub use record::{Done, ReadCheck, Record, Seq, Write};
-pub use stats::Stats;
+pub(crate) use record::{Reader, put_bytes, put_varint};
+pub use stats::{COMMIT_MICROS_BOUNDS, Stats};
 
 use self::core::{Core, lock};
 use maintain::Maintenance;
@@ -192,6 +193,11 @@ impl Store {
         self.core.intake().end
     }
 
+    /// The oldest record that is still there, or the one to come.
+    pub fn first(&self) -> Seq {
+        self.core.segments.first()
+    }
+
     /// The last record on disk.
     pub fn durable_end(&self) -> Seq {
         self.core.durable_end.load(Ordering::Acquire)
@@ -236,11 +242,13 @@ impl Store {
             pending_bytes,
             overlay_bytes: core.overlay().bytes() as u64,
             log_bytes,
+            oldest_segment_ms: core.segments.oldest_ms(),
             segments: segments as u64,
             commits: counters.commits.load(Ordering::Relaxed),
             commit_records: counters.commit_records.load(Ordering::Relaxed),
             commit_bytes: counters.commit_bytes.load(Ordering::Relaxed),
             commit_micros_sum: counters.commit_micros_sum.load(Ordering::Relaxed),
+            commit_classes: counters.commit_classes.each_ref().map(|class| class.load(Ordering::Relaxed)),
             commit_micros_max: counters.commit_micros_max.load(Ordering::Relaxed),
             commit_micros_last: counters.commit_micros_last.load(Ordering::Relaxed),
             commits_failed: counters.commits_failed.load(Ordering::Relaxed),

@@ -1,14 +1,14 @@
 //! A record: what one append makes durable, and its bytes.
 //!
 //! ```text
-//! body    = messages:bytes  count:varint write*  count:varint done*
+//! body    = messages:bytes  count:varint write*  count:varint done*  [sessions:bytes]
 //! write   = 1 table:str hash:str sort:str value:bytes
 //!         | 2 table:str hash:str sort:str                                   (delete)
 //!         | 3 table:str hash:str sort:str expires_at_ms:varint value:bytes
 //! done    = rule:str trigger:varint seq:varint index:varint
 //! bytes   = length:varint that-many-bytes       str = bytes, UTF-8       varint = LEB128, at most ten bytes
 //! ```
-//! Tags are never renumbered. [`Record::reads`] are checked when the record is appended and are not written.
+//! Tags are never renumbered. `sessions` is left out where it is empty. [`Record::reads`] are checked when the record is appended and are not written.
 
 use bytes::{BufMut as _, Bytes};
 
@@ -31,6 +31,8 @@ pub struct Record {
     pub writes: Vec<Write>,
     /// Messages that rules have handled by this record.
     pub done: Vec<Done>,
+    /// What happened to sessions, opaque here; may be empty.
+    pub sessions: Bytes,
 }
 
 /// A row as its reader saw it; the append is refused if it is no longer so.
@@ -100,7 +102,7 @@ impl Record {
             })
             .sum();
         let done: usize = self.done.iter().map(|done| 40 + done.rule.len()).sum();
-        30 + self.messages.len() + writes + done
+        40 + self.messages.len() + self.sessions.len() + writes + done
     }
 
     /// Appends the body's bytes to `out`.
@@ -117,6 +119,9 @@ impl Record {
             put_varint(out, done.seq);
             put_varint(out, u64::from(done.index));
         }
+        if !self.sessions.is_empty() {
+            put_bytes(out, &self.sessions);
+        }
     }
 
     /// Reads a body back; `None` if these are not the bytes of a record.
@@ -127,7 +132,8 @@ impl Record {
         let writes = (0..count).map(|_| decode_write(&mut reader)).collect::<Option<Vec<_>>>()?;
         let count = reader.count()?;
         let done = (0..count).map(|_| decode_done(&mut reader)).collect::<Option<Vec<_>>>()?;
-        reader.0.is_empty().then_some(Record { messages, reads: Vec::new(), writes, done })
+        let sessions = if reader.0.is_empty() { Bytes::new() } else { reader.bytes()? };
+        reader.0.is_empty().then_some(Record { messages, reads: Vec::new(), writes, done, sessions })
     }
 }
 
@@ -172,7 +178,7 @@ fn decode_done(reader: &mut Reader) -> Option<Done> {
     })
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.put_u8((value & 0x7F) as u8 | 0x80);
         value >>= 7;
@@ -180,22 +186,22 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.put_u8((value & 0x7F) as u8);
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Takes values off the front of bytes that may be anything.
-pub(super) struct Reader(pub(super) Bytes);
+pub(crate) struct Reader(pub(crate) Bytes);
 
 impl Reader {
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let first = *self.0.first()?;
         let _taken = self.0.split_to(1);
         Some(first)
     }
 
-    pub(super) fn varint(&mut self) -> Option<u64> {
+    pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -213,16 +219,16 @@ impl Reader {
     }
 
     /// A count of things that each take at least one byte, so that a garbled one cannot ask for memory.
-    fn count(&mut self) -> Option<usize> {
+    pub(crate) fn count(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?).ok().filter(|count| *count <= self.0.len())
     }
 
-    pub(super) fn bytes(&mut self) -> Option<Bytes> {
+    pub(crate) fn bytes(&mut self) -> Option<Bytes> {
         let length = usize::try_from(self.varint()?).ok().filter(|length| *length <= self.0.len())?;
         Some(self.0.split_to(length))
     }
 
-    pub(super) fn string(&mut self) -> Option<String> {
+    pub(crate) fn string(&mut self) -> Option<String> {
         Some(std::str::from_utf8(&self.bytes()?).ok()?.to_owned())
     }
 }

@@ -4,6 +4,10 @@ use std::sync::atomic::AtomicU64;
 
 use super::record::Seq;
 
+/// Upper bounds of the classes in which the times of groups are counted, in microseconds; one more class has no bound.
+pub const COMMIT_MICROS_BOUNDS: [u64; 12] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
+
 /// A look at the store, for metrics. Figures are of about the same moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -25,6 +29,8 @@ pub struct Stats {
     pub overlay_bytes: u64,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// When the oldest segment of the log was begun, in milliseconds since 1970; none while there is none.
+    pub oldest_segment_ms: Option<u64>,
     /// Segments of the log.
     pub segments: u64,
     /// Groups put on disk.
@@ -35,6 +41,8 @@ pub struct Stats {
     pub commit_bytes: u64,
     /// Time all of them took to write and sync, in microseconds.
     pub commit_micros_sum: u64,
+    /// How many took no longer than each of [`COMMIT_MICROS_BOUNDS`] and longer than the one before; then the rest.
+    pub commit_classes: [u64; COMMIT_MICROS_BOUNDS.len() + 1],
     /// The longest of them.
     pub commit_micros_max: u64,
     /// The last of them.
@@ -66,6 +74,7 @@ pub(super) struct Counters {
     pub(super) commit_records: AtomicU64,
     pub(super) commit_bytes: AtomicU64,
     pub(super) commit_micros_sum: AtomicU64,
+    pub(super) commit_classes: [AtomicU64; COMMIT_MICROS_BOUNDS.len() + 1],
     pub(super) commit_micros_max: AtomicU64,
     pub(super) commit_micros_last: AtomicU64,
     pub(super) commits_failed: AtomicU64,

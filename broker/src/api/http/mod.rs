@@ -2,17 +2,23 @@
 //! WebSocket.
 
 mod authority;
+mod metrics;
 mod mqtt_socket;
+mod operator;
 mod pages;
 mod problem;
+mod query;
+mod retained;
 mod status;
+mod topics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use self::problem::Problem;
 use crate::mqtt::Hub;
 use crate::mqtt::listen::{accept, peer, tls_handshake};
 use crate::pipeline::Pipeline;
@@ -38,23 +45,41 @@ pub struct Api {
     pub store: Arc<Store>,
     /// The counters.
     pub telemetry: Arc<Telemetry>,
+    /// Who may read the metrics.
+    pub metrics_readers: MetricsReaders,
     /// The largest MQTT packet taken, which bounds WebSocket messages too.
     pub packet_bytes_max: usize,
+    /// Levels of a topic.
+    pub topic_levels_max: usize,
     /// The local authority's certificate, if there is one.
     pub authority_pem: Option<Arc<str>>,
     /// What listens where, for the start page.
     pub listeners: Arc<Vec<Listener>>,
 }
 
+pub use metrics::MetricsReaders;
 pub use status::Listener;
 
 fn router(api: Api) -> Router {
     Router::new()
         .route("/api/status", get(status::get))
         .route("/ca.crt", get(authority::get))
+        .route("/metrics", get(metrics::get))
+        .route("/retainedMessage", get(retained::list))
+        .route("/retainedMessage/{*topic}", get(retained::get))
+        .route("/topics/{*topic}", post(topics::post))
         .route("/mqtt", get(mqtt_socket::get))
         .fallback(pages::get)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(api)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        title: "Method not allowed",
+        detail: format!("{} does not take {method}", uri.path()),
+    }
 }
 
 /// Serves HTTP on plain TCP.

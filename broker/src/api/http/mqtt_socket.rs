@@ -16,6 +16,7 @@ use super::Api;
 use super::problem::Problem;
 use crate::mqtt::listen::{HandshakeError, WebSocketTransport, accept_key, check_handshake, peer};
 use crate::mqtt::{Peer, serve};
+use crate::telemetry::Transport;
 
 pub(super) async fn get(
     State(api): State<Api>,
@@ -51,8 +52,14 @@ pub(super) async fn get(
 async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
     // In a box, and so are the sockets: the task is as large as an idle connection needs it, not as large as an upgrade.
     match Box::pin(take_back(upgraded, api.packet_bytes_max)).await {
-        Some(Socket::Tls(socket)) => serve(socket, peer, api.hub).await,
-        Some(Socket::Plain(socket)) => serve(socket, peer, api.hub).await,
+        Some(Socket::Tls(socket)) => {
+            let _open = api.hub.opened(Transport::Wss);
+            serve(socket, peer, api.hub).await;
+        }
+        Some(Socket::Plain(socket)) => {
+            let _open = api.hub.opened(Transport::Ws);
+            serve(socket, peer, api.hub).await;
+        }
         None => {}
     }
 }

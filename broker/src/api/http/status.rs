@@ -58,7 +58,6 @@ struct Log {
 pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
     let spine = api.hub.spine_stats();
     let log = api.store.stats();
-    let drops = &api.telemetry.drops;
     Json(Status {
         name: "Pointsman",
         version: env!("CARGO_PKG_VERSION"),
@@ -66,9 +65,9 @@ pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
         has_local_authority: api.authority_pem.is_some(),
         clients: api.hub.connections(),
         subscriptions: api.hub.subscriptions(),
-        messages_in: api.telemetry.messages_in_total.get(),
-        messages_out: api.telemetry.messages_out_total.get(),
-        dropped: drops.slow_consumer.get() + drops.packet_too_large.get() + drops.not_authorized.get(),
+        messages_in: api.telemetry.received.messages_total(),
+        messages_out: api.telemetry.sent.messages_total(),
+        dropped: api.telemetry.drops.total(),
         rules: api.pipeline.rules(),
         broken_rules: api.pipeline.broken_rules(),
         parked_events: api.pipeline.parked(),

@@ -1,4 +1,4 @@
-//! The reason codes of MQTT 5 §2.4 that this server sends or understands.
+//! The reason codes of MQTT 5 §2.4.
 
 /// A reason code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Reason {
     DisconnectWithWill = 0x04,
     NoMatchingSubscribers = 0x10,
     NoSubscriptionExisted = 0x11,
+    ContinueAuthentication = 0x18,
+    ReAuthenticate = 0x19,
     UnspecifiedError = 0x80,
     MalformedPacket = 0x81,
     ProtocolError = 0x82,
@@ -22,6 +24,7 @@ pub enum Reason {
     NotAuthorized = 0x87,
     ServerUnavailable = 0x88,
     ServerBusy = 0x89,
+    Banned = 0x8A,
     ServerShuttingDown = 0x8B,
     BadAuthenticationMethod = 0x8C,
     KeepAliveTimeout = 0x8D,
@@ -39,7 +42,13 @@ pub enum Reason {
     PayloadFormatInvalid = 0x99,
     RetainNotSupported = 0x9A,
     QoSNotSupported = 0x9B,
+    UseAnotherServer = 0x9C,
+    ServerMoved = 0x9D,
     SharedSubscriptionsNotSupported = 0x9E,
+    ConnectionRateExceeded = 0x9F,
+    MaximumConnectTime = 0xA0,
+    SubscriptionIdsNotSupported = 0xA1,
+    WildcardSubscriptionsNotSupported = 0xA2,
 }
 
 impl Reason {
@@ -52,6 +61,54 @@ impl Reason {
             Reason::BadUserNameOrPassword => 4,
             Reason::NotAuthorized => 5,
             _ => 3,
+        }
+    }
+    /// Whether a server's DISCONNECT may say it (MQTT 5 §3.14.2.1; 0x8C by §2.4).
+    pub(super) fn is_for_disconnect(self) -> bool {
+        match self {
+            Reason::Success
+            | Reason::UnspecifiedError
+            | Reason::MalformedPacket
+            | Reason::ProtocolError
+            | Reason::ImplementationSpecificError
+            | Reason::NotAuthorized
+            | Reason::ServerBusy
+            | Reason::ServerShuttingDown
+            | Reason::BadAuthenticationMethod
+            | Reason::KeepAliveTimeout
+            | Reason::SessionTakenOver
+            | Reason::TopicFilterInvalid
+            | Reason::TopicNameInvalid
+            | Reason::ReceiveMaximumExceeded
+            | Reason::TopicAliasInvalid
+            | Reason::PacketTooLarge
+            | Reason::MessageRateTooHigh
+            | Reason::QuotaExceeded
+            | Reason::AdministrativeAction
+            | Reason::PayloadFormatInvalid
+            | Reason::RetainNotSupported
+            | Reason::QoSNotSupported
+            | Reason::UseAnotherServer
+            | Reason::ServerMoved
+            | Reason::SharedSubscriptionsNotSupported
+            | Reason::ConnectionRateExceeded
+            | Reason::MaximumConnectTime
+            | Reason::SubscriptionIdsNotSupported
+            | Reason::WildcardSubscriptionsNotSupported => true,
+            Reason::GrantedQoS1
+            | Reason::GrantedQoS2
+            | Reason::DisconnectWithWill
+            | Reason::NoMatchingSubscribers
+            | Reason::NoSubscriptionExisted
+            | Reason::ContinueAuthentication
+            | Reason::ReAuthenticate
+            | Reason::UnsupportedProtocolVersion
+            | Reason::ClientIdNotValid
+            | Reason::BadUserNameOrPassword
+            | Reason::ServerUnavailable
+            | Reason::Banned
+            | Reason::PacketIdInUse
+            | Reason::PacketIdNotFound => false,
         }
     }
 }

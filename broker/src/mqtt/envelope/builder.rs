@@ -2,10 +2,10 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::super::codec::{QoS, write_remaining_length};
+use super::super::codec::{QoS, message_expiry, write_remaining_length};
 use super::{
-    Envelope, FLAG_DURABLE, FLAG_RETAIN, FLAG_RULES, FOOTER_BYTES, FORMAT_VERSION, Interest, META_BYTES,
-    Marks, Meta, NO_USER, Origin,
+    Envelope, FLAG_DURABLE, FLAG_EXPIRES, FLAG_RETAIN, FLAG_RULES, FOOTER_BYTES, FORMAT_VERSION, Interest,
+    META_BYTES, Marks, Meta, NO_USER, Origin, SOME_EXPIRES, SOME_RETAINED,
 };
 
 /// Collects messages and seals them into an [`Envelope`].
@@ -15,6 +15,7 @@ pub struct EnvelopeBuilder {
     properties: Vec<u8>,
     metas: Vec<Meta>,
     interest: Interest,
+    some: u8,
 }
 
 impl EnvelopeBuilder {
@@ -38,8 +39,10 @@ impl EnvelopeBuilder {
             properties_len: u32_of(properties.len()),
             topic_len: u16_of(topic.len()),
             fixed_len: u8::try_from(fixed_len).expect("a fixed header is at most five bytes"),
-            flags: flags(marks),
+            flags: flags(marks) | if expires(properties) { FLAG_EXPIRES } else { 0 },
         });
+        self.some |= if marks.retain { SOME_RETAINED } else { 0 };
+        self.some |= if expires(properties) { SOME_EXPIRES } else { 0 };
         self.interest.durable |= marks.interest.durable && marks.qos > QoS::AtMostOnce;
         self.interest.rules |= marks.interest.rules;
     }
@@ -61,6 +64,7 @@ impl EnvelopeBuilder {
         }));
         self.interest.durable |= other.interest.durable;
         self.interest.rules |= other.interest.rules;
+        self.some |= other.some;
         *other = EnvelopeBuilder::default();
     }
 
@@ -77,6 +81,11 @@ impl EnvelopeBuilder {
     /// Bytes of the frames so far.
     pub fn frame_bytes(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Whether some message is to be retained.
+    pub fn has_retained(&self) -> bool {
+        self.some & SOME_RETAINED != 0
     }
 
     /// What the messages together need; `durable` only counts for QoS 1 and 2.
@@ -114,15 +123,21 @@ impl EnvelopeBuilder {
         bytes.put_u32_le(u32_of(client_at));
         bytes.put_u16_le(u16_of(origin.client_id.len()));
         bytes.put_u16_le(origin.user.map_or(NO_USER, |user| u16_of(user.len())));
-        bytes.put_u8(u8::from(self.interest.durable) | u8::from(self.interest.rules) << 1);
+        bytes.put_u8(u8::from(self.interest.durable) | u8::from(self.interest.rules) << 1 | self.some);
         bytes.put_u8(origin.hops);
         bytes.put_u8(FORMAT_VERSION);
         bytes.put_bytes(0, 5);
         self.metas.clear();
         self.properties.clear();
         self.interest = Interest::default();
+        self.some = 0;
         Envelope { bytes: bytes.freeze() }
     }
+}
+
+/// Whether there is a message expiry interval among the properties.
+fn expires(properties: &[u8]) -> bool {
+    !properties.is_empty() && message_expiry(properties).is_some()
 }
 
 fn flags(marks: Marks) -> u8 {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::codec::QoS;
-use super::{Envelope, FLAG_DURABLE, FLAG_QOS, FLAG_RETAIN, FLAG_RULES, Interest, Marks, Meta};
+use super::{Envelope, FLAG_DURABLE, FLAG_EXPIRES, FLAG_QOS, FLAG_RETAIN, FLAG_RULES, Interest, Marks, Meta};
 
 /// One message of an envelope.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,11 @@ impl<'a> Message<'a> {
     pub fn properties(&self) -> &'a [u8] {
         let at = self.meta.properties_at as usize;
         &self.envelope.bytes[at..at + self.meta.properties_len as usize]
+    }
+
+    /// Whether it expires: then there is a message expiry interval among its properties.
+    pub fn expires(&self) -> bool {
+        self.meta.flags & FLAG_EXPIRES != 0
     }
 
     /// How it was published.

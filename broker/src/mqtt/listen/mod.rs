@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::session::{Hub, Peer, serve};
+use crate::telemetry::Transport;
 
 pub use tls::{CertificateFiles, Tls, TlsError, load_or_make};
 pub use websocket::{HandshakeError, WebSocketTransport, accept_key, check_handshake};
@@ -75,6 +76,7 @@ pub async fn serve_tcp(listener: TcpListener, hub: Arc<Hub>) {
         let hub = Arc::clone(&hub);
         async move {
             let peer = peer(address, &hub);
+            let _open = hub.opened(Transport::Tcp);
             serve(stream, peer, hub).await;
         }
     })
@@ -89,6 +91,7 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hu
         async move {
             let peer = peer(address, &hub);
             if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
+                let _open = hub.opened(Transport::Tls);
                 // In a box: every stage of a connection would have room for its own.
                 serve(Box::new(stream), peer, hub).await;
             }

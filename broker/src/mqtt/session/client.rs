@@ -1,31 +1,57 @@
 //! One connected client, as the others see it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
-use super::outbox::Outbox;
+use super::super::codec::Reason;
+use super::session::Session;
 use crate::auth::Identity;
 
-/// A connected client: who it is, and where to leave what it is to get.
+/// Why somebody else ends a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kick {
+    /// What an MQTT 5 client is told.
+    pub(crate) reason: Reason,
+    /// The words with it.
+    pub(crate) detail: &'static str,
+    /// The `disconnectReason` of the lifecycle event.
+    pub(crate) lifecycle: &'static str,
+}
+
+/// A connected client: who it is, and how to end it.
 #[derive(Debug)]
 #[expect(clippy::struct_field_names, reason = "MQTT calls it the client id")]
 pub(crate) struct Client {
     /// This connection; another connection of the same client has another.
     pub(crate) connection: u64,
     pub(crate) client_id: Arc<str>,
-    pub(crate) identity: Identity,
-    /// The UUID of the session in lifecycle events.
-    pub(crate) session_id: String,
+    pub(crate) identity: Arc<Identity>,
     /// Grows with each connection of this client id.
     pub(crate) version_number: u64,
     pub(crate) ip: String,
-    pub(crate) outbox: Outbox,
+    /// Its session, once it has been taken up.
+    pub(crate) session: OnceLock<Arc<Session>>,
+    kick: Mutex<Option<Kick>>,
+    /// Whether the connection is to be ended, to be read without the lock.
+    kicked: AtomicBool,
+    waker: AtomicWaker,
     /// Until when (ms) its publishes are held up, because one of its subscribers is crowded.
     held_until_ms: AtomicU64,
     ended: AtomicBool,
     end: Notify,
+}
+
+/// What is known of a client before it is entered into the registry.
+#[derive(Debug)]
+pub(crate) struct ClientParts {
+    pub(crate) connection: u64,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) ip: String,
 }
 
 impl Client {
@@ -34,14 +60,39 @@ impl Client {
             connection: parts.connection,
             client_id: parts.client_id,
             identity: parts.identity,
-            session_id: parts.session_id,
             version_number,
             ip: parts.ip,
-            outbox: parts.outbox,
+            session: OnceLock::new(),
+            kick: Mutex::default(),
+            kicked: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
             held_until_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             end: Notify::new(),
         }
+    }
+
+    /// Ends the connection, with a reason.
+    pub(crate) fn kick(&self, kick: Kick) {
+        self.kick.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(kick);
+        self.kicked.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Why the connection is to be ended, once it is.
+    pub(crate) fn poll_kicked(&self, cx: &mut Context<'_>) -> Poll<Kick> {
+        if !self.kicked.load(Ordering::Acquire) {
+            self.waker.register(cx.waker());
+        }
+        self.kicked().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Why the connection is to be ended, if it is.
+    pub(crate) fn kicked(&self) -> Option<Kick> {
+        if !self.kicked.load(Ordering::Acquire) {
+            return None;
+        }
+        self.kick.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Holds its publishes up until then.
@@ -56,7 +107,6 @@ impl Client {
 
     /// Tells whoever waits for the end of this connection that it has come.
     pub(crate) fn set_ended(&self) {
-        self.outbox.close();
         self.ended.store(true, Ordering::Release);
         self.end.notify_waiters();
     }
@@ -71,15 +121,4 @@ impl Client {
             end.await;
         }
     }
-}
-
-/// What is known of a client before it is entered into the registry.
-#[derive(Debug)]
-pub(crate) struct ClientParts {
-    pub(crate) connection: u64,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) identity: Identity,
-    pub(crate) session_id: String,
-    pub(crate) ip: String,
-    pub(crate) outbox: Outbox,
 }

@@ -1,5 +1,6 @@
 //! The beginning and the end of a connection: CONNECT, CONNACK, and what is left to do afterwards.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,15 +10,17 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
-    ConnackOptions, Connect, ProtocolError, QoS, Reason, Version, Will, decode_connect, encode_connack,
+    ConnackOptions, Connect, ProtocolError, Reason, Version, Will, decode_connect, encode_connack,
     encode_disconnect, frame_head, version_of_connect,
 };
-use super::super::envelope::{EnvelopeBuilder, Marks, Origin};
 use super::Hub;
-use super::client::{Client, ClientParts};
+use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
 use super::lifecycle::reason;
-use super::outbox::{Kick, Outbox};
+use super::outbox::Delivery;
+use super::session::Session;
+use super::sessions::SessionRefused;
+use super::wills::WillOrigin;
 use crate::auth::{Action, Credentials, Denial, Identity};
 use pointsman_rules::topic::validate_topic;
 
@@ -53,6 +56,7 @@ where
 {
     let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
         hub.telemetry.refusals_total.add(1);
+        hub.telemetry.connects_refused.add(Reason::QuotaExceeded as u8);
         debug!(ip = %peer.ip, "refused: connections_max is reached");
         return;
     };
@@ -67,22 +71,77 @@ where
     let Greeted { connect, identity, assigned } = *greeted;
     let client = Box::pin(enter(&hub, &connect, identity, peer)).await;
     let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-    async {
-        hub.announce_connected(&client);
-        let end = match Box::pin(welcome(&mut transport, &client, &connect, assigned, &hub)).await {
-            Ok(()) => {
-                let (hub, client) = (Arc::clone(&hub), Arc::clone(&client));
-                let mut connection = Box::new(Connection::new(transport, hub, client, &connect, inbound));
-                connection.run().await
-            }
-            Err(error) => End::Lost(error.to_string()),
-        };
-        debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-        farewell(&hub, &client, connect.will.as_ref(), &end);
-    }
-    .instrument(span)
-    .await;
+    Box::pin(converse(transport, inbound, connect, assigned, client, &hub)).instrument(span).await;
 }
+
+/// Takes the session up, answers CONNECT, and runs the connection to its end.
+async fn converse<T>(
+    mut transport: T,
+    inbound: BytesMut,
+    connect: Connect,
+    assigned: bool,
+    client: Arc<Client>,
+    hub: &Arc<Hub>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let expiry_seconds = session_expiry_seconds(&connect, hub);
+    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid());
+    let taken = Box::pin(taken).await;
+    let (session, session_present) = match taken {
+        Ok(taken) => taken,
+        Err(refused) => {
+            let reason = match &refused {
+                SessionRefused::TooMany(_) => Reason::QuotaExceeded,
+                SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
+            };
+            let refusal = Refusal { reason, detail: crate::report::chain(&refused) };
+            Box::pin(refuse(&mut transport, &connect, hub, &refusal)).await;
+            hub.registry.leave(&client, hub.clock.now_ms());
+            client.set_ended();
+            return;
+        }
+    };
+    // [MQTT-3.1.3-9]; with the session a will that waits for its delay ends too, and is published.
+    hub.wills.connected(hub, &client.client_id, session_present);
+    let _ = client.session.set(Arc::clone(&session));
+    session.set_identity(Arc::clone(&client.identity));
+    hub.subscriptions.changed();
+    hub.announce_connected(&client, &session);
+    let welcomed = Welcome { session_present, assigned, expiry_seconds };
+    let (end, in_hand) = match Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await {
+        Ok(()) => {
+            let mut connection = Box::new(Connection::new(
+                transport,
+                Arc::clone(hub),
+                Arc::clone(&client),
+                Arc::clone(&session),
+                &connect,
+                inbound,
+            ));
+            connection.run().await
+        }
+        Err(error) => (End::Lost(error.to_string()), VecDeque::new()),
+    };
+    debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
+    farewell(hub, &client, &session, connect.will, &end, in_hand);
+}
+
+/// How long the session is to outlive the connection, within the limit.
+fn session_expiry_seconds(connect: &Connect, hub: &Hub) -> u32 {
+    connect.session_expiry_seconds.min(hub.limits.session_expiry_max_seconds)
+}
+
+/// What CONNACK has to say besides success.
+struct Welcome {
+    session_present: bool,
+    /// Whether the server made up the client id.
+    assigned: bool,
+    expiry_seconds: u32,
+}
+
+/// What a client that asks for response information is told: its own part of the tree for responses.
+const RESPONSE_PREFIX: &str = "response/";
 
 /// How long the last bytes of a refused connection, or the first of an accepted one, may take to go out.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
@@ -114,7 +173,7 @@ where
     };
     let assigned = connect.client_id.is_empty();
     if assigned {
-        connect.client_id = format!("auto-{}", random_uuid()).into();
+        connect.client_id = format!("auto-{}", random_uuid());
     }
     match admit(&connect, assigned, hub).await {
         Ok(identity) => Some(Box::new(Greeted { connect, identity, assigned })),
@@ -133,7 +192,7 @@ async fn welcome<T>(
     transport: &mut T,
     client: &Client,
     connect: &Connect,
-    assigned: bool,
+    welcome: Welcome,
     hub: &Hub,
 ) -> std::io::Result<()>
 where
@@ -141,12 +200,16 @@ where
 {
     hub.telemetry.connections_total.add(1);
     let keep_alive = keep_alive_seconds(connect, hub);
+    let response_info = format!("{RESPONSE_PREFIX}{}", client.client_id);
     let options = ConnackOptions {
-        session_expiry_seconds: Some(0),
-        assigned_client_id: assigned.then_some(&*client.client_id),
+        session_present: welcome.session_present,
+        session_expiry_seconds: (welcome.expiry_seconds != connect.session_expiry_seconds)
+            .then_some(welcome.expiry_seconds),
+        response_info: connect.request_response_info.then_some(&*response_info),
+        assigned_client_id: welcome.assigned.then_some(&*client.client_id),
         reason_string: None,
         server_keep_alive_seconds: (keep_alive != connect.keep_alive_seconds).then_some(keep_alive),
-        receive_max: u16::MAX,
+        receive_max: hub.limits.receive_max,
         packet_bytes_max: u32::try_from(hub.limits.packet_bytes_max).unwrap_or(u32::MAX),
         topic_alias_max: hub.limits.topic_alias_max,
         ..ConnackOptions::default()
@@ -187,7 +250,7 @@ where
     T: AsyncRead + Unpin,
 {
     loop {
-        if inbound.first().is_some_and(|first| *first != 0x10) {
+        if inbound.first().is_some_and(|first| first >> 4 != 1) {
             // [MQTT-3.1.0-1]
             let error = ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT");
             return Err(Unreadable { version: None, error });
@@ -212,8 +275,9 @@ async fn refuse_unread<T>(transport: &mut T, hub: &Hub, unreadable: &Unreadable)
 where
     T: AsyncWrite + Unpin,
 {
-    hub.telemetry.refusals_total.add(1);
     let Unreadable { version, error } = unreadable;
+    hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(error.reason as u8);
     debug!(%error, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&error.detail), ..ConnackOptions::default() };
@@ -234,6 +298,7 @@ where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.refusals_total.add(1);
+    hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
@@ -272,16 +337,10 @@ async fn admit(connect: &Connect, assigned: bool, hub: &Hub) -> Result<Identity,
     };
     let identity = hub.auth.authenticate(credentials).await?;
     let Some(will) = &connect.will else { return Ok(identity) };
-    if will.retain && connect.version == Version::V5 {
-        return refuse(Reason::RetainNotSupported, "retained messages are not offered yet");
-    }
-    if will.qos == QoS::ExactlyOnce && connect.version == Version::V5 {
-        return refuse(Reason::QoSNotSupported, "QoS 2 is not offered yet");
-    }
     if validate_topic(&will.topic).is_err() {
         return refuse(Reason::TopicNameInvalid, "the will's topic is not one that can be published to");
     }
-    if !identity.may(Action::Publish, &will.topic) {
+    if will.topic.starts_with('$') || !identity.may(Action::Publish, &will.topic) {
         return refuse(Reason::NotAuthorized, "the policy does not allow the will's topic");
     }
     Ok(identity)
@@ -292,15 +351,13 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
     let parts = ClientParts {
         connection: hub.next_connection(),
         client_id: Arc::from(&*connect.client_id),
-        identity,
-        session_id: random_uuid(),
+        identity: Arc::new(identity),
         ip: peer.ip.to_canonical().to_string(),
-        outbox: Outbox::new(hub.limits.outbox, Arc::clone(&hub.telemetry.drops)),
     };
     let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
     if let Some(previous) = previous {
         // [MQTT-3.1.4-2]
-        previous.outbox.kick(Kick {
+        previous.kick(Kick {
             reason: Reason::SessionTakenOver,
             detail: "another connection has this client id now",
             lifecycle: reason::DUPLICATE_CLIENTID,
@@ -310,43 +367,37 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
     client
 }
 
-/// What the end of a connection brings about: subscriptions go, the will is published, the event is announced.
-fn farewell(hub: &Arc<Hub>, client: &Client, will: Option<&Will>, end: &End) {
+/// What the end of a connection brings about: the session ends or waits, the will is published, the event is announced.
+fn farewell(
+    hub: &Arc<Hub>,
+    client: &Client,
+    session: &Arc<Session>,
+    will: Option<Will>,
+    end: &End,
+    in_hand: VecDeque<Delivery>,
+) {
     hub.registry.leave(client, hub.clock.now_ms());
-    if let Some(will) = will.filter(|_| end.publishes_will()) {
-        publish_will(hub, client, will);
-    }
-    hub.announce_disconnected(client, end.lifecycle());
-    client.set_ended();
-}
-
-fn publish_will(hub: &Arc<Hub>, client: &Client, will: &Will) {
-    let mut builder = EnvelopeBuilder::default();
-    let marks = Marks {
-        qos: will.qos.min(QoS::AtLeastOnce),
-        retain: will.retain,
-        interest: hub.ingress.interest(&will.topic),
-    };
-    builder.push(&will.topic, &will.payload, &will.properties, marks);
-    let durable = builder.interest().durable;
-    let envelope = builder.seal(&Origin {
-        publisher: client.connection,
-        client_id: &client.client_id,
-        user: client.identity.user.as_deref(),
-        hops: 0,
-        first_id: hub.ids.take(hub.clock.now_ms(), 1),
-    });
-    if !durable {
-        hub.spine.publish(envelope);
-        return;
-    }
-    let hub = Arc::clone(hub);
-    tokio::spawn(async move {
-        match hub.ingress.log(envelope).await {
-            Ok(envelope) => hub.spine.publish(envelope),
-            Err(error) => debug!(%error, "a will could not be kept"),
+    let expiry_seconds = match end {
+        End::Goodbye { session_expiry_seconds, .. } => {
+            session_expiry_seconds.map(|seconds| seconds.min(hub.limits.session_expiry_max_seconds))
         }
-    });
+        _ => None,
+    };
+    let outlives = session.durable && expiry_seconds.unwrap_or_else(|| session.state().expiry_seconds) > 0;
+    let unsent = session.outbox.detach(in_hand);
+    hub.share_leftovers(session, unsent);
+    if session.durable {
+        hub.let_go(session, expiry_seconds);
+    } else {
+        hub.unsubscribe_all(session);
+    }
+    if let Some(will) = will.filter(|_| end.publishes_will()) {
+        let origin = WillOrigin::of(client);
+        let delay = if outlives { will.delay_seconds } else { 0 };
+        hub.wills.set(hub, will, origin, delay);
+    }
+    hub.announce_disconnected(client, session, end.lifecycle());
+    client.set_ended();
 }
 
 /// The reason to an MQTT 5 client whose connection the server ends.
@@ -355,7 +406,7 @@ pub(crate) fn goodbye(out: &mut BytesMut, version: Version, reason: Reason, deta
 }
 
 /// A UUID of version 4.
-fn random_uuid() -> String {
+pub(crate) fn random_uuid() -> String {
     let mut bytes = [0_u8; 16];
     crate::random::fill(&mut bytes);
     let mut value = u128::from_be_bytes(bytes);

@@ -9,21 +9,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use pointsman_rules::topic::TopicFilter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::super::codec::{Connect, ProtocolError, Reason, Version};
 use super::super::envelope::{EnvelopeBuilder, Interest};
 use super::Hub;
-use super::client::Client;
+use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
-use super::inflight::Inflight;
 use super::lifecycle::reason;
-use super::outbox::{Delivery, Kick};
+use super::outbound::Aliases;
+use super::outbox::Delivery;
+use super::resume::Resume;
+use super::session::Session;
+use super::state::Op;
+use super::throttle::Throttle;
+use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 thread_local! {
     /// What is read lands here first, so that an idle connection holds no buffer.
@@ -37,6 +41,8 @@ pub(crate) enum End {
     Goodbye {
         /// And asked for its will.
         with_will: bool,
+        /// And for another session expiry.
+        session_expiry_seconds: Option<u32>,
     },
     /// Nothing came for one and a half times the keep-alive.
     KeepAlive,
@@ -57,7 +63,9 @@ impl End {
     /// What the failure of a transport means. A Close frame is a goodbye (SEMANTICS §2).
     fn of(error: &std::io::Error) -> End {
         match error.get_ref() {
-            Some(inner) if inner.is::<ClosedInOrder>() => End::Goodbye { with_will: false },
+            Some(inner) if inner.is::<ClosedInOrder>() => {
+                End::Goodbye { with_will: false, session_expiry_seconds: None }
+            }
             _ => End::Lost(error.to_string()),
         }
     }
@@ -79,7 +87,7 @@ impl End {
 
     /// Whether the will is published. [MQTT-3.1.2-8] [MQTT-3.14.4-3]
     pub(crate) fn publishes_will(&self) -> bool {
-        !matches!(self, End::Goodbye { with_will: false })
+        !matches!(self, End::Goodbye { with_will: false, .. })
     }
 
     /// The words for the log.
@@ -94,6 +102,42 @@ impl End {
     }
 }
 
+/// A client for which too much waits that may not be lost.
+const HOPELESS: Kick = Kick {
+    reason: Reason::QuotaExceeded,
+    detail: "too many messages wait for this client to read them",
+    lifecycle: "THROTTLED",
+};
+
+/// What the client's packets are answered with, once what they brought is safe.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// First byte, packet id and reason of each, in the order of the packets.
+    pub(super) acks: Vec<(u8, u16, Reason)>,
+    /// What the packets did to the session.
+    pub(super) ops: Vec<Op>,
+    /// Some answer must wait until the ops are on disk.
+    pub(super) must_wait: bool,
+    /// Packet ids whose PUBLISH is in the builder.
+    pub(super) received: Vec<u16>,
+}
+
+impl Answers {
+    /// Adds a packet id to the ops, if they are kept, in the same op as the one before where that is of the kind.
+    pub(super) fn note_id(&mut self, op: fn(Vec<u16>) -> Op, id: u16, kept: bool) {
+        if !kept {
+            return;
+        }
+        let new = op(vec![id]);
+        match (self.ops.last_mut(), &new) {
+            (Some(Op::Acked { ids }), Op::Acked { .. })
+            | (Some(Op::Taken { ids }), Op::Taken { .. })
+            | (Some(Op::Released { ids }), Op::Released { .. }) => ids.push(id),
+            _ => self.ops.push(new),
+        }
+    }
+}
+
 /// What the connection last published to, so that a run of messages to one topic is checked once.
 #[derive(Debug, Default)]
 pub(super) struct LastTopic {
@@ -104,24 +148,38 @@ pub(super) struct LastTopic {
 }
 
 /// A connected client's connection.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Connection<T> {
     transport: T,
     pub(super) hub: Arc<Hub>,
     pub(super) client: Arc<Client>,
+    pub(super) session: Arc<Session>,
     pub(super) version: Version,
     pub(super) packet_bytes_max: usize,
+    /// Publishes that may be out unacknowledged.
+    pub(super) window_max: u16,
+    /// Whether the client takes reason strings on any packet.
+    pub(super) problem_info: bool,
+    /// Whether CONNECT asked for a session that ends with the connection.
+    pub(super) expiry_was_zero: bool,
     pub(super) inbound: BytesMut,
     pub(super) outbound: BytesMut,
     /// Written to the transport, which may hold it back until it is flushed.
     unflushed: bool,
     pub(super) deliveries: VecDeque<Delivery>,
-    pub(super) inflight: Inflight,
+    /// As many publishes are out as may be.
+    pub(super) window_full: bool,
+    pub(super) resume: Resume,
     pub(super) builder: EnvelopeBuilder,
-    /// Acknowledgements due once what is in the builder is safe.
-    pub(super) acks: Vec<(u16, Reason)>,
+    pub(super) answers: Answers,
     pub(super) last_topic: LastTopic,
+    /// The client's topic aliases, and ours.
     pub(super) aliases: Vec<Option<Box<str>>>,
-    pub(super) filters: Vec<TopicFilter>,
+    pub(super) own_aliases: Aliases,
+    pub(super) throttle: Throttle,
+    /// Counted here first, so that a packet costs the other connections nothing.
+    pub(super) received: Batch,
+    pub(super) sent: Batch,
     heard: Instant,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
@@ -129,11 +187,14 @@ pub(crate) struct Connection<T> {
 
 /// What woke the connection.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them may be at once")]
 struct Woken {
     read: Option<usize>,
     outbox: bool,
     wrote: bool,
     ticked: bool,
+    resumed: bool,
+    kicked: Option<Kick>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
@@ -141,6 +202,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         transport: T,
         hub: Arc<Hub>,
         client: Arc<Client>,
+        session: Arc<Session>,
         connect: &Connect,
         inbound: BytesMut,
     ) -> Connection<T> {
@@ -148,58 +210,66 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &hub)) * 1500);
         let heard = Instant::now();
         let timer = (!patience.is_zero()).then(|| Box::pin(tokio::time::sleep_until(heard + patience)));
-        let inflight = Inflight::new(connect.receive_max.min(hub.limits.inflight_max));
+        let aliases_max = connect.topic_alias_max.min(hub.limits.topic_alias_max);
         Connection {
             transport,
+            window_max: connect.receive_max.min(hub.limits.inflight_max).max(1),
+            throttle: Throttle::new(hub.limits.publish_rate),
             hub,
             client,
+            session,
             version: connect.version,
             packet_bytes_max: connect.packet_bytes_max as usize,
+            problem_info: connect.request_problem_info,
+            expiry_was_zero: connect.session_expiry_seconds == 0,
             inbound,
             outbound: BytesMut::new(),
             unflushed: false,
             deliveries: VecDeque::new(),
-            inflight,
+            window_full: false,
+            resume: Resume::default(),
             builder: EnvelopeBuilder::default(),
-            acks: Vec::new(),
+            answers: Answers::default(),
             last_topic: LastTopic::default(),
             aliases: Vec::new(),
-            filters: Vec::new(),
+            own_aliases: Aliases::new(aliases_max),
+            received: Batch::default(),
+            sent: Batch::default(),
             heard,
             patience,
             timer,
         }
     }
 
-    /// Runs until the connection has ended, and takes its subscriptions away.
-    pub(crate) async fn run(&mut self) -> End {
+    /// Runs until the connection has ended, and says what it had in hand.
+    pub(crate) async fn run(&mut self) -> (End, VecDeque<Delivery>) {
         let end = match self.live().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
-        for filter in std::mem::take(&mut self.filters) {
-            self.hub.subscriptions.unsubscribe(&filter, self.client.connection);
-        }
         Box::pin(self.say_goodbye(&end)).await;
-        end
+        (end, std::mem::take(&mut self.deliveries))
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {
+        self.take_up();
         if !self.inbound.is_empty() {
             self.process().await?;
         }
         loop {
-            self.encode_deliveries(CHUNK_BYTES);
+            self.send().await?;
+            self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
-            if woken.outbox {
-                if let Some(kick) = self.client.outbox.take_kick() {
-                    return Err(End::Kicked(kick));
-                }
-                // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this
-                // client is.
-                if self.deliveries.is_empty() {
-                    self.client.outbox.take(&mut self.deliveries);
-                }
+            if let Some(kick) = woken.kicked {
+                return Err(End::Kicked(kick));
+            }
+            if woken.outbox && self.session.outbox.is_hopeless() {
+                return Err(End::Kicked(HOPELESS));
+            }
+            // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this client is.
+            if woken.outbox && self.deliveries.is_empty() {
+                let source = self.session.outbox.take(&mut self.deliveries);
+                self.resume.follow(source);
             }
             match woken.read {
                 Some(0) => return Err(End::Lost("the client closed the connection".to_owned())),
@@ -215,15 +285,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Makes what progress it can on all sides; ready if there was any.
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Woken>> {
         let mut woken = Woken { wrote: self.poll_write(cx)?, ..Woken::default() };
-        woken.outbox = self.client.outbox.poll_ready(cx, self.deliveries.is_empty()).is_ready();
+        if let Poll::Ready(kick) = self.client.poll_kicked(cx) {
+            woken.kicked = Some(kick);
+            return Poll::Ready(Ok(woken));
+        }
+        woken.outbox = self.session.outbox.poll_ready(cx, self.deliveries.is_empty()).is_ready();
         if let Poll::Ready(read) = self.poll_read(cx) {
             woken.read = Some(read?);
         }
+        woken.resumed = self.poll_resume(cx);
         if let Some(timer) = &mut self.timer {
             woken.ticked = timer.as_mut().poll(cx).is_ready();
         }
-        let encodable = woken.wrote && !self.deliveries.is_empty() && !self.inflight.is_full();
-        if encodable || woken.outbox || woken.read.is_some() || woken.ticked {
+        let encodable =
+            woken.wrote && !self.window_full && (!self.deliveries.is_empty() || self.resume.has_ready());
+        if encodable || woken.outbox || woken.read.is_some() || woken.ticked || woken.resumed {
             Poll::Ready(Ok(woken))
         } else {
             Poll::Pending
@@ -237,6 +313,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => {
                     self.outbound.advance(written);
+                    self.hub.telemetry.sent.add_bytes(written);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -262,6 +339,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(())) => {
                     let read = buffer.filled();
                     self.inbound.extend_from_slice(read);
+                    self.hub.telemetry.received.add_bytes(read.len());
                     Poll::Ready(Ok(read.len()))
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -1,12 +1,17 @@
 //! From the spine to the outboxes: the reader of the spine that delivers.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, SERVER};
 use super::Hub;
-use super::outbox::{Delivery, Pushed};
-use super::subscriptions::{Route, Routes};
+use super::outbox::{Delivery, Pushed, Via};
+use super::session::Session;
+use super::share::Share;
+use super::state::{Assigned, Op, Place, Sent};
+use super::subscriptions::{Route, Routes, Subscriber};
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
 const HOLD_MS: u64 = 5;
@@ -14,6 +19,16 @@ const HOLD_MS: u64 = 5;
 /// Delivers envelopes to whoever subscribes to their topics.
 pub(crate) struct Dispatcher {
     routes: Routes,
+}
+
+/// Messages of one envelope that follow each other on one topic.
+#[derive(Debug, Clone)]
+struct Run<'a> {
+    envelope: &'a Envelope,
+    topic: &'a str,
+    range: Range<usize>,
+    /// The highest QoS among them.
+    qos: QoS,
 }
 
 impl Dispatcher {
@@ -24,29 +39,27 @@ impl Dispatcher {
     pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
         for envelope in envelopes {
             self.deliver_one(hub, envelope);
+            if let Some(seq) = envelope.log_seq() {
+                hub.dispatched_through.store(seq, Ordering::Release);
+            }
         }
     }
 
     fn deliver_one(&mut self, hub: &Hub, envelope: &Envelope) {
-        let count = envelope.len();
         let mut crowded = false;
         let mut first = 0;
-        while first < count {
-            let message = envelope.message(first);
-            let topic = message.topic_bytes();
-            let mut qos = message.marks().qos;
-            let mut end = first + 1;
-            while end < count {
-                let next = envelope.message(end);
-                if next.topic_bytes() != topic {
-                    break;
-                }
-                qos = qos.max(next.marks().qos);
-                end += 1;
+        while first < envelope.len() {
+            let run = run_from(envelope, first);
+            first = run.range.end;
+            // Retained first: who subscribes in between gets a message twice rather than not at all.
+            if envelope.has_retained() {
+                hub.retain(envelope, run.range.clone());
             }
-            let route = self.routes.find(topic);
-            crowded |= fan_out(envelope, first..end, qos, &route);
-            first = end;
+            let route = self.routes.find(run.topic.as_bytes());
+            crowded |= fan_out(&run, &route);
+            for share in &route.shares {
+                crowded |= hub.share_out(share, &run);
+            }
         }
         if crowded
             && envelope.publisher() != SERVER
@@ -58,22 +71,134 @@ impl Dispatcher {
     }
 }
 
-fn fan_out(envelope: &Envelope, run: std::ops::Range<usize>, qos: QoS, route: &Route) -> bool {
+fn run_from(envelope: &Envelope, first: usize) -> Run<'_> {
+    let message = envelope.message(first);
+    let topic = message.topic_bytes();
+    let mut qos = message.marks().qos;
+    let mut end = first + 1;
+    while end < envelope.len() {
+        let next = envelope.message(end);
+        if next.topic_bytes() != topic {
+            break;
+        }
+        qos = qos.max(next.marks().qos);
+        end += 1;
+    }
+    Run { envelope, topic: message.topic(), range: first..end, qos }
+}
+
+fn fan_out(run: &Run<'_>, route: &Route) -> bool {
     let mut crowded = false;
     for target in &route.targets {
-        if target.no_local && target.client.connection == envelope.publisher() {
+        if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
             continue;
         }
         let delivery = Delivery {
-            envelope: envelope.clone(),
-            first: u32::try_from(run.start).unwrap_or(u32::MAX),
-            count: u32::try_from(run.len()).unwrap_or(u32::MAX),
+            envelope: run.envelope.clone(),
+            first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
+            count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
             qos_max: target.qos,
-            acknowledged: qos.min(target.qos) > QoS::AtMostOnce,
+            acknowledged: run.qos.min(target.qos) > QoS::AtMostOnce,
             retain_as_published: target.retain_as_published,
+            via: Via::Subscription,
+            share: None,
             subscription_ids: target.subscription_ids.clone(),
         };
-        crowded |= target.client.outbox.push(delivery) == Pushed::Crowded;
+        match target.session.outbox.push(delivery) {
+            Pushed::Crowded => crowded = true,
+            Pushed::Owed => target.session.touch(),
+            Pushed::Queued | Pushed::Gone => {}
+        }
     }
     crowded
+}
+
+/// Whether the client published the envelope. Lifecycle events are of the server, though they bear a client id.
+pub(super) fn is_publisher(envelope: &Envelope, client_id: &str) -> bool {
+    envelope.publisher() != SERVER && envelope.client_id() == client_id
+}
+
+impl Hub {
+    /// Gives the messages of a run to members of a share in turn.
+    fn share_out(&self, share: &Arc<Share>, run: &Run<'_>) -> bool {
+        let pieces = share.ready().clamp(1, run.range.len());
+        let step = run.range.len().div_ceil(pieces);
+        let mut crowded = false;
+        for first in run.range.clone().step_by(step) {
+            let end = (first + step).min(run.range.end);
+            let piece = Run { range: first..end, ..run.clone() };
+            let Some(member) = share.pick(run.topic, None) else {
+                self.telemetry.drops.offline.add(piece.range.len() as u64);
+                continue;
+            };
+            crowded |= self.give(&member, share, &piece);
+        }
+        crowded
+    }
+
+    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> bool {
+        let delivery = Delivery {
+            envelope: run.envelope.clone(),
+            first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
+            count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
+            qos_max: member.qos,
+            acknowledged: run.qos.min(member.qos) > QoS::AtMostOnce,
+            retain_as_published: member.retain_as_published,
+            via: Via::Share,
+            share: Some(Arc::clone(share)),
+            subscription_ids: member.subscription_id.into_iter().collect(),
+        };
+        let logged = run.envelope.log_seq().filter(|_| delivery.acknowledged && member.session.durable);
+        let Some(seq) = logged else {
+            return member.session.outbox.push(delivery) == Pushed::Crowded;
+        };
+        // Whose it is must be known after a crash, or two members would be sent it.
+        let assigned = Assigned {
+            place: Place { seq, index: delivery.first },
+            count: delivery.count,
+            qos: member.qos,
+            subscription_id: member.subscription_id,
+        };
+        let mut state = member.session.state();
+        let op = Op::Assigned(assigned);
+        let _unawaited = self.append_ops(&member.session.client_id, std::slice::from_ref(&op));
+        state.apply(&op, seq);
+        member.session.touch();
+        // Under the lock: who takes the session up sees it either assigned or queued.
+        member.session.outbox.push(delivery) == Pushed::Crowded
+    }
+
+    /// Finds other members for what one that left was to deliver.
+    pub(super) fn share_again(&self, left: &Session, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let Some(share) = delivery.share.clone() else { continue };
+            let range = delivery.first as usize..(delivery.first + delivery.count) as usize;
+            let topic = delivery.envelope.message(range.start).topic();
+            let Some(member) = share.pick(topic, Some(left.number)) else {
+                self.telemetry.drops.offline.add(range.len() as u64);
+                continue;
+            };
+            if member.session.number == left.number {
+                // Nobody else: it waits for its client, as it is assigned to it.
+                continue;
+            }
+            if left.durable {
+                self.take_back(left, &delivery);
+            }
+            let qos = range.clone().map(|index| delivery.envelope.message(index).marks().qos).max();
+            let qos = qos.unwrap_or(QoS::AtMostOnce);
+            self.give(&member, &share, &Run { envelope: &delivery.envelope, topic, range, qos });
+        }
+    }
+
+    /// Notes that shared messages are not this session's to deliver any more.
+    fn take_back(&self, session: &Session, delivery: &Delivery) {
+        let Some(seq) = delivery.envelope.log_seq() else { return };
+        let places = (delivery.first..delivery.first + delivery.count).map(|index| Place { seq, index });
+        let op = Op::Sent(places.map(Sent::handled).collect());
+        let mut state = session.state();
+        let _unawaited = self.append_ops(&session.client_id, std::slice::from_ref(&op));
+        state.apply(&op, seq);
+        session.touch();
+    }
 }

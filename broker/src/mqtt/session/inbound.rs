@@ -1,19 +1,26 @@
 //! What a client sends, packet by packet.
 
-use bytes::{Buf, BytesMut};
-use pointsman_rules::topic::{TopicFilter, validate_topic};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use pointsman_rules::topic::validate_topic;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{
-    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Subscription, Version, decode_control,
-    encode_ack, encode_pingresp, encode_suback, encode_unsuback, frame_head, parse_publish, without_alias,
+    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Version, decode_control, encode_ack_with,
+    frame_head, parse_ack, parse_publish, without_alias,
 };
-use super::super::envelope::{Marks, Origin};
+use super::super::envelope::{Envelope, Marks, Origin};
 use super::connection::{Connection, End, LastTopic};
-use super::subscriptions::Subscriber;
+use super::resume::PUBREL;
+use super::sessions::{handled, ops_bytes};
+use super::state::{Op, Settled, Stage};
+use super::{Entry, LogRefused, retained};
 use crate::auth::Action;
 
 const PUBACK: u8 = 0x40;
+const PUBREC: u8 = 0x50;
+const PUBCOMP: u8 = 0x70;
 
 impl From<ProtocolError> for End {
     fn from(error: ProtocolError) -> End {
@@ -21,7 +28,7 @@ impl From<ProtocolError> for End {
     }
 }
 
-fn refused<V>(reason: Reason, detail: impl Into<String>) -> Result<V, End> {
+pub(super) fn refused<V>(reason: Reason, detail: impl Into<String>) -> Result<V, End> {
     Err(End::Refused(ProtocolError::new(reason, detail)))
 }
 
@@ -35,55 +42,103 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             let parsed = self.parse_run(&buffer, &mut used);
             self.inbound = buffer;
             self.inbound.advance(used);
+            self.hub.telemetry.received.add(&mut self.received);
             // What came before a bad packet was good.
-            if !self.builder.is_empty() {
-                self.submit().await?;
-            }
-            self.flush_acks();
+            self.settle().await?;
             match parsed? {
-                Some(control) => self.handle_control(control)?,
+                Some(control) => self.handle_control(control).await?,
                 None => return Ok(()),
             }
         }
     }
 
-    /// Takes packets from the front up to and with the first that is not PUBLISH or PUBACK.
+    /// Takes packets from the front up to and with the first that is neither PUBLISH nor an acknowledgement.
     fn parse_run(&mut self, buffer: &BytesMut, used: &mut usize) -> Result<Option<Control>, End> {
         while let Some(head) = frame_head(&buffer[*used..], self.hub.limits.packet_bytes_max)? {
             let Some(packet) = buffer.get(*used..*used + head.len) else { return Ok(None) };
             *used += head.len;
+            let body = &packet[head.head_len..];
+            if head.first >> 4 != 3 {
+                self.received.others(1);
+            }
             match head.first >> 4 {
-                3 => self.take_publish(head, &packet[head.head_len..], buffer.len() - *used + head.len)?,
-                4 => self.take_puback(&packet[head.head_len..])?,
+                3 => self.take_publish(head, body, buffer.len() - *used + head.len)?,
+                4..=7 => self.take_ack(head.first, body)?,
                 1 => return refused(Reason::ProtocolError, "a second CONNECT"), // [MQTT-3.1.0-2]
-                5..=7 => return refused(Reason::ProtocolError, "a packet of QoS 2, which was not offered"),
                 _ => return Ok(Some(decode_control(packet, self.version)?)),
             }
         }
         Ok(None)
     }
 
-    fn take_puback(&mut self, body: &[u8]) -> Result<(), End> {
-        let Some((id, _)) = body.split_first_chunk::<2>() else {
-            return refused(Reason::MalformedPacket, "a PUBACK without a packet id");
+    /// Takes PUBACK, PUBREC, PUBREL or PUBCOMP.
+    fn take_ack(&mut self, first: u8, body: &[u8]) -> Result<(), End> {
+        let ack = parse_ack(first, body, self.version)?;
+        let session = std::sync::Arc::clone(&self.session);
+        let mut state = session.state();
+        let id = ack.packet_id;
+        let slot = state.window.slot(id);
+        let settled = match first >> 4 {
+            4 => state.window.puback(id),
+            5 => state.window.pubrec(id, ack.reason < 0x80),
+            6 => {
+                self.take_pubrel(state.received.remove(&id), id);
+                return Ok(());
+            }
+            _ => state.window.pubcomp(id),
         };
-        // An unknown id is ignored: it may acknowledge what an earlier connection sent.
-        self.inflight.acknowledge(u16::from_be_bytes(*id));
+        drop(state);
+        if settled == Settled::WrongKind {
+            let detail = format!("packet id {id} is acknowledged as a message of another QoS");
+            return refused(Reason::ProtocolError, detail);
+        }
+        if first >> 4 == 5 && ack.reason < 0x80 {
+            // [MQTT-4.3.3-1]; to an unknown id too, so that the client can be done with it.
+            let known = if settled == Settled::Unknown { Reason::PacketIdNotFound } else { Reason::Success };
+            self.answers.acks.push((PUBREL, id, known));
+            if settled == Settled::Yes {
+                self.answers.note_id(|ids| Op::Taken { ids }, id, session.durable);
+                self.answers.must_wait |= session.durable;
+            }
+        } else if settled == Settled::Yes {
+            self.answers.note_id(|ids| Op::Acked { ids }, id, session.durable);
+        }
+        if let Some(slot) =
+            slot.filter(|slot| slot.shared && slot.place.is_in_log() && settled == Settled::Yes)
+            && !session.durable
+            && slot.stage != Stage::Pubcomp
+        {
+            self.answers.ops.push(handled(std::iter::once(slot.place)));
+        }
         Ok(())
+    }
+
+    /// PUBREL: the packet id may be used again, and that must not be forgotten, or the next message of that id would be
+    /// taken for the last. [MQTT-4.3.3-2]
+    fn take_pubrel(&mut self, known: bool, id: u16) {
+        let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
+        self.answers.acks.push((PUBCOMP, id, reason));
+        if known {
+            self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
+            self.answers.must_wait |= self.session.durable;
+        }
     }
 
     /// Checks a PUBLISH and puts it into the builder. `coming` is how many bytes of the buffer are not handled yet.
     fn take_publish(&mut self, head: FrameHead, body: &[u8], coming: usize) -> Result<(), End> {
         let publish = parse_publish(head.first, body, self.version)?;
-        if publish.qos == QoS::ExactlyOnce {
-            return refused(Reason::QoSNotSupported, "QoS 2 is not offered yet"); // [MQTT5-3.2.2-11]
-        }
-        if publish.retain && self.version == Version::V5 {
-            return refused(Reason::RetainNotSupported, "retained messages are not offered yet");
-        }
         self.resolve_topic(&publish)?;
+        if publish.qos == QoS::ExactlyOnce && self.is_repeated(&publish)? {
+            self.answers.acks.push((PUBREC, publish.packet_id, Reason::Success));
+            return Ok(());
+        }
         if !self.last_topic.allowed {
             return self.deny(&publish);
+        }
+        let retain = publish.retain && self.admit_retained(&publish);
+        if publish.retain && !retain && self.version == Version::V5 && publish.qos > QoS::AtMostOnce {
+            self.answer(&publish, Reason::QuotaExceeded);
+            return Ok(());
         }
         let stripped;
         let properties = if publish.topic_alias.is_some() {
@@ -95,17 +150,54 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if self.builder.is_empty() {
             self.builder.reserve(coming);
         }
-        let marks = Marks { qos: publish.qos, retain: publish.retain, interest: self.last_topic.interest };
+        let marks = Marks { qos: publish.qos, retain, interest: self.last_topic.interest };
         self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
-        if publish.qos > QoS::AtMostOnce {
-            self.acks.push((publish.packet_id, Reason::Success));
+        self.received.publishes(publish.qos as u8, 1, head.len);
+        if publish.qos == QoS::ExactlyOnce {
+            self.session.state().received.insert(publish.packet_id);
+            self.answers.received.push(publish.packet_id);
         }
+        self.answer(&publish, Reason::Success);
         Ok(())
+    }
+
+    /// Notes what a PUBLISH is answered with.
+    fn answer(&mut self, publish: &PublishView<'_>, reason: Reason) {
+        match publish.qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.answers.acks.push((PUBACK, publish.packet_id, reason)),
+            QoS::ExactlyOnce => self.answers.acks.push((PUBREC, publish.packet_id, reason)),
+        }
+    }
+
+    /// Whether a QoS 2 publish was taken before and not released. [MQTT-4.3.3-2]
+    fn is_repeated(&self, publish: &PublishView<'_>) -> Result<bool, End> {
+        let state = self.session.state();
+        if state.received.contains(&publish.packet_id) {
+            return Ok(true);
+        }
+        let receive_max = usize::from(self.hub.limits.receive_max);
+        // [MQTT5-3.3.4-7]; before MQTT 5 no client is told of a limit, but it has the ids of one.
+        if self.version == Version::V5 && state.received.len() >= receive_max {
+            let detail = format!("more than {receive_max} publishes of QoS 2 are not released");
+            return refused(Reason::ReceiveMaximumExceeded, detail);
+        }
+        Ok(false)
+    }
+
+    /// Whether there is room to retain a message.
+    fn admit_retained(&self, publish: &PublishView<'_>) -> bool {
+        let admitted =
+            self.hub.retained.admit(&self.last_topic.topic, publish.payload.len(), self.hub.clock.now_ms());
+        if let Err(full) = &admitted {
+            tracing::debug!(topic = self.last_topic.topic, %full, "a message is not retained");
+        }
+        admitted.is_ok()
     }
 
     /// Makes `last_topic` the topic of this publish, checked.
     fn resolve_topic(&mut self, publish: &PublishView<'_>) -> Result<(), End> {
-        let generation = self.hub.ingress.generation();
+        let generation = self.hub.interest_generation();
         let known = !publish.topic.is_empty()
             && publish.topic == self.last_topic.topic.as_bytes()
             && self.last_topic.generation == generation;
@@ -126,7 +218,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         // Nobody publishes as the server does, whatever a policy says.
         let allowed = !topic.starts_with('$') && self.client.identity.may(Action::Publish, &topic);
-        let interest = self.hub.ingress.interest(&topic);
+        let interest = self.hub.interest(&topic);
         self.last_topic = LastTopic { topic, interest, allowed, generation };
         Ok(())
     }
@@ -147,48 +239,107 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Ok(topic.to_owned())
     }
 
-    /// A publish that the policy denies is refused by PUBACK where there is one that can say so; else the connection
+    /// A publish that the policy denies is refused by PUBACK or PUBREC where these can say so; else the connection
     /// ends: nothing is dropped in silence (SEMANTICS §1.4).
     fn deny(&mut self, publish: &PublishView<'_>) -> Result<(), End> {
         self.hub.telemetry.drops.not_authorized.add(1);
         if self.version == Version::V5 && publish.qos > QoS::AtMostOnce {
-            self.acks.push((publish.packet_id, Reason::NotAuthorized));
+            self.answer(publish, Reason::NotAuthorized);
             return Ok(());
         }
         let detail = format!("the policy does not allow publishing to {:?}", self.last_topic.topic);
         refused(Reason::NotAuthorized, detail)
     }
 
+    /// Sees to it that what was taken is where it was promised to be, and answers.
+    async fn settle(&mut self) -> Result<(), End> {
+        if self.session.durable && !self.answers.received.is_empty() {
+            self.answers.ops.push(Op::Received { ids: self.answers.received.clone() });
+            self.answers.must_wait = true;
+        }
+        if !self.builder.is_empty() {
+            self.submit().await?;
+        } else if !self.answers.ops.is_empty() {
+            self.log_ops().await?;
+        }
+        self.answers.received.clear();
+        self.answers.must_wait = false;
+        let problem_info = self.problem_info;
+        self.sent.others(self.answers.acks.len());
+        for (first, packet_id, reason) in self.answers.acks.drain(..) {
+            let words = if problem_info { words_of(reason) } else { None };
+            encode_ack_with(&mut self.outbound, self.version, first, packet_id, reason, words);
+        }
+        Ok(())
+    }
+
     /// Sends what was published on its way, to the disk first if somebody needs that.
     async fn submit(&mut self) -> Result<(), End> {
         let count = self.builder.len();
-        let durable = self.builder.interest().durable;
-        let mut envelope = self.builder.seal(&Origin {
+        let bytes = self.builder.frame_bytes();
+        let logged = self.builder.interest().durable || self.builder.has_retained();
+        let envelope = self.builder.seal(&Origin {
             publisher: self.client.connection,
             client_id: &self.client.client_id,
             user: self.client.identity.user.as_deref(),
             hops: 0,
             first_id: self.hub.ids.take(self.hub.clock.now_ms(), count),
         });
-        self.hub.telemetry.messages_in_total.add(count as u64);
-        if durable {
-            envelope = match self.hub.ingress.log(envelope).await {
-                Ok(envelope) => envelope,
-                Err(error) => return self.withhold(&error),
-            };
+        if logged {
+            let entry = self.entry_of(envelope);
+            if let Err(error) = self.hub.ingress.log(entry).await {
+                return self.withhold(&error);
+            }
+        } else {
+            if !self.answers.ops.is_empty() {
+                self.log_ops().await?;
+            }
+            self.hub.spine.publish(envelope);
         }
-        self.hub.spine.publish(envelope);
         self.hold().await;
+        if let Some(wait) = self.throttle.note(count as u64, bytes as u64) {
+            self.hub.telemetry.throttles_total.add(1);
+            tokio::time::sleep(wait.min(THROTTLE_MAX)).await;
+        }
         Ok(())
     }
 
-    /// Nothing was promised: an MQTT 5 client is told so, another finds its connection closed and will send again.
-    fn withhold(&mut self, error: &super::LogRefused) -> Result<(), End> {
-        if self.version != Version::V5 {
-            self.acks.clear();
+    fn entry_of(&mut self, envelope: Envelope) -> Entry {
+        let writes = if envelope.has_retained() { retained::writes_of(&envelope) } else { Vec::new() };
+        let ops = std::mem::take(&mut self.answers.ops);
+        let sessions = if ops.is_empty() { Bytes::new() } else { ops_bytes(&self.session.client_id, &ops) };
+        self.session.touch();
+        Entry { envelope: Some(envelope), sessions, writes }
+    }
+
+    /// Puts what happened to the session into the log, and waits for that if some answer must.
+    async fn log_ops(&mut self) -> Result<(), End> {
+        let ops = std::mem::take(&mut self.answers.ops);
+        self.session.touch();
+        let sessions = ops_bytes(&self.session.client_id, &ops);
+        let logged = self.hub.ingress.log(Entry { envelope: None, sessions, writes: Vec::new() });
+        if self.answers.must_wait
+            && let Err(error) = logged.await
+        {
+            return self.withhold(&error);
+        }
+        Ok(())
+    }
+
+    /// Nothing was promised: an MQTT 5 publisher is told so, another finds its connection closed and will send again.
+    fn withhold(&mut self, error: &LogRefused) -> Result<(), End> {
+        let received = std::mem::take(&mut self.answers.received);
+        let mut state = self.session.state();
+        for id in received {
+            state.received.remove(&id);
+        }
+        drop(state);
+        let only_publishes = self.answers.acks.iter().all(|(first, ..)| matches!(*first, PUBACK | PUBREC));
+        if self.version != Version::V5 || !only_publishes {
+            self.answers.acks.clear();
             return refused(Reason::ServerUnavailable, error.detail.clone());
         }
-        for (_, reason) in &mut self.acks {
+        for (_, _, reason) in &mut self.answers.acks {
             if *reason == Reason::Success {
                 *reason = error.reason;
             }
@@ -206,112 +357,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if until > 0 {
             let wait = until.saturating_sub(self.hub.clock.now_ms());
             if wait > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+                tokio::time::sleep(Duration::from_millis(wait)).await;
             }
         }
     }
+}
 
-    fn flush_acks(&mut self) {
-        for (packet_id, reason) in self.acks.drain(..) {
-            encode_ack(&mut self.outbound, self.version, PUBACK, packet_id, reason);
-        }
-    }
+/// The longest that a client over its publish rate is not read from at a time, so that its end is noticed.
+const THROTTLE_MAX: Duration = Duration::from_secs(1);
 
-    fn handle_control(&mut self, control: Control) -> Result<(), End> {
-        match control {
-            Control::Subscribe { packet_id, subscription_id, filters } => {
-                self.subscribe(packet_id, subscription_id, &filters);
-                Ok(())
-            }
-            Control::Unsubscribe { packet_id, filters } => {
-                self.unsubscribe(packet_id, &filters);
-                Ok(())
-            }
-            Control::PingRequest => {
-                encode_pingresp(&mut self.outbound);
-                Ok(())
-            }
-            Control::Disconnect { with_will, .. } => Err(End::Goodbye { with_will }),
-            Control::Auth { .. } => {
-                refused(Reason::ProtocolError, "an AUTH without an authentication method")
-            }
-        }
-    }
-
-    fn subscribe(&mut self, packet_id: u16, subscription_id: Option<u32>, wanted: &[Subscription]) {
-        let mut accepted = Vec::new();
-        let codes: Vec<Reason> = wanted
-            .iter()
-            .map(|subscription| match self.admit_filter(subscription) {
-                Ok(filter) => {
-                    accepted.push(filter.as_str().to_owned());
-                    self.add_subscription(filter, subscription, subscription_id)
-                }
-                Err(reason) => reason,
-            })
-            .collect();
-        encode_suback(&mut self.outbound, self.version, packet_id, &codes);
-        if !accepted.is_empty() {
-            self.hub.announce_subscriptions(&self.client, "subscribed", accepted);
-        }
-    }
-
-    fn admit_filter(&self, wanted: &Subscription) -> Result<TopicFilter, Reason> {
-        if wanted.filter.starts_with("$share/") {
-            return Err(Reason::SharedSubscriptionsNotSupported);
-        }
-        let filter = TopicFilter::parse(&wanted.filter).map_err(|_| Reason::TopicFilterInvalid)?;
-        if filter.levels() > self.hub.limits.topic_levels_max {
-            return Err(Reason::TopicFilterInvalid);
-        }
-        let mine = self.filters.contains(&filter);
-        if !mine && self.filters.len() >= self.hub.limits.subscriptions_max {
-            return Err(Reason::QuotaExceeded);
-        }
-        if !self.client.identity.may(Action::Subscribe, filter.as_str()) {
-            return Err(Reason::NotAuthorized);
-        }
-        Ok(filter)
-    }
-
-    fn add_subscription(
-        &mut self,
-        filter: TopicFilter,
-        wanted: &Subscription,
-        subscription_id: Option<u32>,
-    ) -> Reason {
-        let qos = wanted.qos.min(QoS::AtLeastOnce);
-        let subscriber = Subscriber {
-            client: std::sync::Arc::clone(&self.client),
-            qos,
-            no_local: wanted.no_local,
-            retain_as_published: wanted.retain_as_published,
-            subscription_id,
-        };
-        self.hub.subscriptions.subscribe(&filter, subscriber);
-        if !self.filters.contains(&filter) {
-            self.filters.push(filter);
-        }
-        if qos == QoS::AtLeastOnce { Reason::GrantedQoS1 } else { Reason::Success }
-    }
-
-    fn unsubscribe(&mut self, packet_id: u16, filters: &[bytestring::ByteString]) {
-        let mut gone = Vec::new();
-        let codes: Vec<Reason> = filters
-            .iter()
-            .map(|text| {
-                let Ok(filter) = TopicFilter::parse(text) else { return Reason::TopicFilterInvalid };
-                if !self.hub.subscriptions.unsubscribe(&filter, self.client.connection) {
-                    return Reason::NoSubscriptionExisted;
-                }
-                self.filters.retain(|mine| *mine != filter);
-                gone.push(text.to_string());
-                Reason::Success
-            })
-            .collect();
-        encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
-        if !gone.is_empty() {
-            self.hub.announce_subscriptions(&self.client, "unsubscribed", gone);
-        }
+/// The words with an acknowledgement that refuses.
+fn words_of(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::NotAuthorized => Some("the policy does not allow publishing to this topic"),
+        Reason::QuotaExceeded => Some("there is no room to keep this message"),
+        _ => None,
     }
 }

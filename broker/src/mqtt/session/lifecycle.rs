@@ -6,6 +6,7 @@ use super::super::codec::QoS;
 use super::super::envelope::{EnvelopeBuilder, Interest, Marks, Origin, SERVER};
 use super::Hub;
 use super::client::Client;
+use super::session::Session;
 
 /// The topics under which lifecycle events are published begin with this.
 pub const PREFIX: &str = "$aws/events/";
@@ -57,21 +58,21 @@ pub(crate) mod reason {
 }
 
 impl Hub {
-    pub(crate) fn announce_connected(&self, client: &Client) {
+    pub(crate) fn announce_connected(&self, client: &Client, session: &Session) {
         let event = LifecycleEvent {
             ip_address: Some(client.ip.clone()),
             version_number: Some(client.version_number),
-            ..self.event_of(client, "connected")
+            ..self.event_of(client, session, "connected")
         };
         self.announce("presence/connected", client.identity.user.as_deref(), &event);
     }
 
-    pub(crate) fn announce_disconnected(&self, client: &Client, reason: &str) {
+    pub(crate) fn announce_disconnected(&self, client: &Client, session: &Session, reason: &str) {
         let event = LifecycleEvent {
             version_number: Some(client.version_number),
             client_initiated_disconnect: Some(reason == reason::CLIENT_INITIATED_DISCONNECT),
             disconnect_reason: Some(reason.to_owned()),
-            ..self.event_of(client, "disconnected")
+            ..self.event_of(client, session, "disconnected")
         };
         self.announce("presence/disconnected", client.identity.user.as_deref(), &event);
     }
@@ -90,19 +91,25 @@ impl Hub {
         self.announce("presence/connect_failed", None, &event);
     }
 
-    pub(crate) fn announce_subscriptions(&self, client: &Client, kind: &'static str, topics: Vec<String>) {
-        let event = LifecycleEvent { topics: Some(topics), ..self.event_of(client, kind) };
+    pub(crate) fn announce_subscriptions(
+        &self,
+        client: &Client,
+        session: &Session,
+        kind: &'static str,
+        topics: Vec<String>,
+    ) {
+        let event = LifecycleEvent { topics: Some(topics), ..self.event_of(client, session, kind) };
         let topic =
             if kind == "subscribed" { "subscriptions/subscribed" } else { "subscriptions/unsubscribed" };
         self.announce(topic, client.identity.user.as_deref(), &event);
     }
 
-    fn event_of(&self, client: &Client, kind: &str) -> LifecycleEvent {
+    fn event_of(&self, client: &Client, session: &Session, kind: &str) -> LifecycleEvent {
         LifecycleEvent {
             client_id: client.client_id.to_string(),
             timestamp: self.clock.now_ms(),
             event_type: kind.to_owned(),
-            session_identifier: client.session_id.clone(),
+            session_identifier: session.session_id.clone(),
             principal_identifier: client.identity.principal().to_owned(),
             ..LifecycleEvent::default()
         }

@@ -4,41 +4,85 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod figures;
+mod from_log;
 mod inbound;
-mod inflight;
+mod keep;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod publish;
 mod registry;
+mod resume;
+mod retained;
+#[expect(clippy::module_inception, reason = "one session, among all that concerns them")]
+mod session;
+mod sessions;
+mod share;
+mod state;
+mod subscribe;
 mod subscriptions;
+mod throttle;
+mod wills;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
 use super::spine::{ReaderOptions, SharedSpine, SpineStats};
-use crate::auth::Auth;
+use crate::auth::{Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
-use crate::telemetry::Telemetry;
+use crate::store::{ReadError, Seq, Store, Write};
+use crate::telemetry::{Open, Telemetry, Transport};
 
 pub use connect::{Peer, serve};
 pub(crate) use connection::ClosedInOrder;
+pub use figures::Figures;
+pub use from_log::envelope_of;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use publish::Publication;
+pub use retained::{RetainedLimits, RetainedStats, writes_of as retained_writes};
+pub use throttle::PublishRate;
 
-use outbox::Kick;
+use client::Kick;
 use registry::Registry;
+use retained::Retained;
+use sessions::Sessions;
 use subscriptions::Subscriptions;
+use wills::Wills;
 
-/// Resolves to an envelope that is on disk and knows its place there, or says why it will not be.
-pub type Logged = Pin<Box<dyn Future<Output = Result<Envelope, LogRefused>> + Send>>;
+/// Resolves to a record's place in the log once it is on disk and its messages are on the spine, or says why it will not
+/// be.
+pub type Logged = Pin<Box<dyn Future<Output = Result<Seq, LogRefused>> + Send>>;
+
+/// What is to be in the log, all or nothing.
+#[derive(Debug)]
+pub struct Entry {
+    /// Messages, which then go to the spine.
+    pub envelope: Option<Envelope>,
+    /// What happened to a session.
+    pub sessions: Bytes,
+    /// Changes to tables.
+    pub writes: Vec<Write>,
+}
+
+/// Where the log ends.
+#[derive(Debug, Clone, Copy)]
+pub struct LogEnd {
+    /// Its last record.
+    pub end: Seq,
+    /// The last of its records that holds messages and was taken since the start.
+    pub last_message: Seq,
+}
 
 /// Why a publish cannot be promised.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +102,12 @@ pub trait Ingress: Send + Sync + 'static {
     /// Changes whenever `interest` may answer differently than before.
     fn generation(&self) -> u64;
 
-    /// Puts an envelope that has a durable message into the log.
-    fn log(&self, envelope: Envelope) -> Logged;
+    /// Puts an entry into the log, at once where there is room, and its messages on the spine once they are on disk:
+    /// all readers of the spine see them in the order of the log.
+    fn log(&self, entry: Entry) -> Logged;
+
+    /// Where the log ends, as of one moment.
+    fn end(&self) -> LogEnd;
 }
 
 /// Bounds of every session; the names are those of the configuration.
@@ -83,8 +131,18 @@ pub struct SessionLimits {
     pub topic_alias_max: u16,
     /// The longest keep-alive; clients that ask for none get it too. Zero for no limit.
     pub keep_alive_max_seconds: u16,
+    /// Publishes of QoS 2 that a client may have under way; what CONNACK calls the receive maximum.
+    pub receive_max: u16,
+    /// What a client may publish in a second.
+    pub publish_rate: PublishRate,
+    /// Sessions that outlive their connections.
+    pub sessions_max: usize,
+    /// The longest that a session outlives its connection.
+    pub session_expiry_max_seconds: u32,
     /// What may wait for a slow client.
     pub outbox: OutboxLimits,
+    /// Retained messages.
+    pub retained: RetainedLimits,
 }
 
 /// What all sessions share.
@@ -98,6 +156,15 @@ pub struct Hub {
     pub(crate) ids: Arc<IdSource>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) registry: Registry,
+    pub(crate) store: Arc<Store>,
+    pub(crate) sessions: Sessions,
+    pub(crate) retained: Retained,
+    pub(crate) wills: Wills,
+    me: Weak<Hub>,
+    /// The last record whose messages were given to every session.
+    dispatched_through: AtomicU64,
+    /// From where a start would read the log.
+    round_from: AtomicU64,
     pub(crate) places: Arc<Semaphore>,
     next_connection: AtomicU64,
     /// Cancelled when the server stops: no further connection is accepted.
@@ -106,6 +173,8 @@ pub struct Hub {
 
 /// What a hub is made of.
 pub struct HubParts {
+    /// Keeps sessions and retained messages.
+    pub store: Arc<Store>,
     /// Carries every message.
     pub spine: SharedSpine,
     /// What lies behind.
@@ -125,10 +194,18 @@ pub struct HubParts {
 }
 
 impl Hub {
-    /// Makes a hub and has the spine deliver to its sessions.
-    pub fn start(parts: HubParts) -> Arc<Hub> {
+    /// Makes a hub, takes up what the last run left, and has the spine deliver to its sessions. Needs a runtime.
+    pub fn start(parts: HubParts) -> Result<Arc<Hub>, ReadError> {
         let places = parts.limits.connections_max.min(Semaphore::MAX_PERMITS);
-        let hub = Arc::new(Hub {
+        let retained = Retained::load(&parts.store, parts.limits.retained.clone(), parts.clock.now_ms())?;
+        let hub = Arc::new_cyclic(|me| Hub {
+            me: Weak::clone(me),
+            dispatched_through: AtomicU64::new(parts.store.end()),
+            round_from: AtomicU64::new(0),
+            store: parts.store,
+            sessions: Sessions::default(),
+            retained,
+            wills: Wills::default(),
             spine: parts.spine,
             ingress: parts.ingress,
             auth: parts.auth,
@@ -142,6 +219,7 @@ impl Hub {
             next_connection: AtomicU64::new(1),
             stopping: CancellationToken::new(),
         });
+        hub.restore_sessions()?;
         // The spine does not keep the hub alive, which keeps the spine.
         let (mut dispatcher, weak) = (dispatch::Dispatcher::new(&hub), Arc::downgrade(&hub));
         let deliver = move |envelopes: &[Envelope]| {
@@ -152,12 +230,63 @@ impl Hub {
         // Delivering is putting into outboxes, which waits for nothing.
         let options = ReaderOptions { inline: true, ..ReaderOptions::default() };
         hub.spine.attach("sessions", options, Box::new(deliver));
-        hub
+        tokio::spawn(keep::keep(Arc::downgrade(&hub)));
+        Ok(hub)
+    }
+
+    /// Who wants messages of a topic so that they must be kept, or seen by rules.
+    pub(crate) fn interest(&self, topic: &str) -> Interest {
+        let mut interest = self.ingress.interest(topic);
+        interest.durable |= self.subscriptions.wants_durably(topic);
+        interest
+    }
+
+    /// Whether a session that outlives its connections wants what is published to a topic.
+    pub fn wants_durably(&self, topic: &str) -> bool {
+        self.subscriptions.wants_durably(topic)
+    }
+
+    /// Changes whenever `interest` may answer differently than before.
+    pub(crate) fn interest_generation(&self) -> u64 {
+        // Both only grow, so their sum is the same only if both are.
+        self.ingress.generation() + self.subscriptions.durable_generation()
+    }
+
+    /// Takes the messages of a run that are to be retained.
+    pub(crate) fn retain(&self, envelope: &Envelope, run: std::ops::Range<usize>) {
+        for index in run.filter(|index| envelope.message(*index).marks().retain) {
+            self.retained.apply(envelope, index, self.clock.now_ms());
+        }
+    }
+
+    /// How many sessions outlive their connections.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Figures of the retained messages.
+    pub fn retained_stats(&self) -> RetainedStats {
+        self.retained.stats()
     }
 
     /// How many clients are connected.
     pub fn connections(&self) -> usize {
         self.registry.len()
+    }
+
+    /// Counts a connection as open while what this returns lives.
+    pub fn opened(&self, transport: Transport) -> Open {
+        self.telemetry.transports.open(transport)
+    }
+
+    /// What time it is.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// The operator, if this is the name and password.
+    pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
+        self.auth.operator(name, password).await
     }
 
     /// How long a connection may take from its first byte to the end of its CONNECT.
@@ -192,7 +321,7 @@ impl Hub {
         self.stopping.cancel();
         let clients = self.registry.all();
         for client in &clients {
-            client.outbox.kick(Kick {
+            client.kick(Kick {
                 reason: Reason::ServerShuttingDown,
                 detail: "the server is shutting down",
                 lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
@@ -200,6 +329,9 @@ impl Hub {
         }
         for client in &clients {
             client.ended().await;
+        }
+        if let Err(error) = self.write_round() {
+            tracing::warn!(%error, "sessions could not be written down; the next start reads more of the log");
         }
     }
 

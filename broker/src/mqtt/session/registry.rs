@@ -107,19 +107,12 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::auth::{Auth, Credentials, PasswordHash, Policy};
-    use crate::mqtt::session::outbox::{Outbox, OutboxLimits};
 
     async fn parts(connection: u64, client_id: &str) -> ClientParts {
         let auth = Auth::new(true, Policy::admin(), PasswordHash::of("x", [0; 16]));
         let credentials = Credentials { client_id, username: None, password: None };
-        ClientParts {
-            connection,
-            client_id: Arc::from(client_id),
-            identity: auth.authenticate(credentials).await.unwrap(),
-            session_id: String::new(),
-            ip: String::new(),
-            outbox: Outbox::new(OutboxLimits { bytes_max: 1, messages_max: 1 }, Arc::default()),
-        }
+        let identity = Arc::new(auth.authenticate(credentials).await.unwrap());
+        ClientParts { connection, client_id: Arc::from(client_id), identity, ip: String::new() }
     }
 
     #[tokio::test]

@@ -2,87 +2,276 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pointsman_rules::topic::{TopicFilter, TopicTrie};
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
-use super::super::codec::QoS;
-use super::client::Client;
-use crate::auth::Action;
+use super::super::codec::{QoS, Subscription};
+use super::session::Session;
+use super::share::Share;
 
 /// Routes kept at most; beyond, all are found anew.
 const ROUTES_MAX: usize = 65_536;
 
 /// One subscription.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
-    pub(crate) client: Arc<Client>,
+    pub(crate) session: Arc<Session>,
     pub(crate) qos: QoS,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) subscription_id: Option<u32>,
 }
 
+impl Subscriber {
+    pub(crate) fn new(session: &Arc<Session>, wanted: &Subscription, id: Option<u32>) -> Subscriber {
+        Subscriber {
+            session: Arc::clone(session),
+            qos: wanted.qos,
+            no_local: wanted.no_local,
+            retain_as_published: wanted.retain_as_published,
+            subscription_id: id,
+        }
+    }
+
+    /// Whether a publish must be on disk for its sake.
+    fn is_durable(&self) -> bool {
+        self.session.durable && self.qos > QoS::AtMostOnce
+    }
+}
+
+/// What stands at a filter of the trie.
+#[derive(Debug)]
+enum Entry {
+    One(Subscriber),
+    Shared(Arc<Share>),
+}
+
 /// All subscriptions, in a trie.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    trie: RwLock<TopicTrie<Subscriber>>,
+    inner: RwLock<Inner>,
     /// Grows with every change, so that routes found before are known to be old.
     generation: AtomicU64,
+    /// Grows with every change of what must be on disk.
+    durable_generation: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    trie: TopicTrie<Entry>,
+    /// The filters of subscriptions for whose sake publishes must be on disk.
+    durable: TopicTrie<()>,
+    count: usize,
+    shared: usize,
 }
 
 impl Subscriptions {
     /// `hash_seed` is secret: clients choose the levels of filters.
     pub(crate) fn new(hash_seed: u64) -> Subscriptions {
+        let inner = Inner {
+            trie: TopicTrie::with_hash_seed(hash_seed),
+            durable: TopicTrie::with_hash_seed(hash_seed),
+            count: 0,
+            shared: 0,
+        };
         Subscriptions {
-            trie: RwLock::new(TopicTrie::with_hash_seed(hash_seed)),
+            inner: RwLock::new(inner),
             generation: AtomicU64::new(0),
+            durable_generation: AtomicU64::new(0),
         }
     }
 
-    /// Adds a subscription, or replaces the one this connection has on that filter. [MQTT-3.8.4-3]
-    pub(crate) fn subscribe(&self, filter: &TopicFilter, subscriber: Subscriber) {
-        let mut trie = self.trie.write().unwrap_or_else(PoisonError::into_inner);
-        let connection = subscriber.client.connection;
-        let mine = trie.values_mut(filter).iter_mut().find(|it| it.client.connection == connection);
-        match mine {
-            Some(mine) => *mine = subscriber,
-            None => trie.insert(filter, subscriber),
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a subscription, or replaces the one this session has on that filter. [MQTT-3.8.4-3]
+    pub(crate) fn subscribe(&self, filter: &WantedFilter, subscriber: Subscriber) {
+        let durable = subscriber.is_durable();
+        let mut inner = self.write();
+        let replaced = match &filter.share {
+            None => inner.put_one(&filter.filter, subscriber),
+            Some(group) => inner.put_shared(group, &filter.filter, subscriber),
+        };
+        match &replaced {
+            None => inner.count += 1,
+            Some(old) if old.is_durable() => drop(inner.durable.remove(&filter.filter, |()| true)),
+            Some(_) => {}
         }
-        drop(trie);
-        self.generation.fetch_add(1, Ordering::Release);
+        if durable {
+            inner.durable.insert(&filter.filter, ());
+        }
+        drop(inner);
+        if durable || replaced.is_some_and(|old| old.is_durable()) {
+            self.durable_generation.fetch_add(1, Ordering::Release);
+        }
+        self.changed();
     }
 
     /// Takes a subscription away; false if there was none.
-    pub(crate) fn unsubscribe(&self, filter: &TopicFilter, connection: u64) -> bool {
-        let mut trie = self.trie.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = trie.remove(filter, |it| it.client.connection == connection);
-        drop(trie);
+    pub(crate) fn unsubscribe(&self, filter: &WantedFilter, session: u64) -> bool {
+        let mut inner = self.write();
+        let removed = match &filter.share {
+            None => {
+                let is_it = |entry: &Entry| matches!(entry, Entry::One(it) if it.session.number == session);
+                match inner.trie.remove(&filter.filter, is_it) {
+                    Some(Entry::One(removed)) => Some(removed),
+                    _ => None,
+                }
+            }
+            Some(group) => inner.remove_shared(group, &filter.filter, session),
+        };
+        let Some(removed) = removed else { return false };
+        inner.count -= 1;
+        if removed.is_durable() {
+            inner.durable.remove(&filter.filter, |()| true);
+            self.durable_generation.fetch_add(1, Ordering::Release);
+        }
+        drop(inner);
+        self.changed();
+        true
+    }
+
+    /// Has routes found anew, as who may receive what has changed.
+    pub(crate) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
-        removed.is_some()
+    }
+
+    /// Whether a publish to this topic must be on disk for the sake of a session.
+    pub(crate) fn wants_durably(&self, topic: &str) -> bool {
+        let inner = self.read();
+        !inner.durable.is_empty() && inner.durable.has_match(topic)
+    }
+
+    /// Changes whenever `wants_durably` may answer differently than before.
+    pub(crate) fn durable_generation(&self) -> u64 {
+        self.durable_generation.load(Ordering::Acquire)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.trie.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.read().count
     }
 
-    fn route(&self, topic: &str) -> Route {
-        let trie = self.trie.read().unwrap_or_else(PoisonError::into_inner);
-        let mut targets: Vec<Target> = Vec::new();
+    /// How many of them are shared.
+    pub(crate) fn shared_len(&self) -> usize {
+        self.read().shared
+    }
+
+    /// The shared subscription of a group on a filter.
+    pub(crate) fn share(&self, group: &str, filter: &TopicFilter) -> Option<Arc<Share>> {
+        self.read().share(group, filter)
+    }
+
+    /// The identifiers of a session's own subscriptions that match a topic.
+    pub(crate) fn ids_of(&self, session: &Session, topic: &str) -> SmallVec<[u32; 2]> {
+        let mut ids = SmallVec::new();
+        self.read().trie.for_each_match(topic, |entry| {
+            if let Entry::One(it) = entry
+                && it.session.number == session.number
+            {
+                ids.extend(it.subscription_id);
+            }
+        });
+        ids
+    }
+
+    /// Where a topic goes now.
+    pub(crate) fn route(&self, topic: &str) -> Route {
+        let inner = self.read();
+        let mut route = Route { targets: Vec::new(), shares: Vec::new() };
         // Subscriptions of one client that overlap make one delivery, at the highest of their levels. [MQTT-3.3.5-1]
         let mut seen: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
-        trie.for_each_match(topic, |subscriber| {
-            let target = *seen.entry(subscriber.client.connection).or_insert_with(|| {
-                targets.push(Target::of(subscriber));
-                targets.len() - 1
-            });
-            targets[target].merge(subscriber);
+        inner.trie.for_each_match(topic, |entry| match entry {
+            Entry::Shared(share) => route.shares.push(Arc::clone(share)),
+            Entry::One(subscriber) => {
+                let targets = &mut route.targets;
+                let target = *seen.entry(subscriber.session.number).or_insert_with(|| {
+                    targets.push(Target::of(subscriber));
+                    targets.len() - 1
+                });
+                targets[target].merge(subscriber);
+            }
         });
-        targets.retain(|target| target.client.identity.may(Action::Receive, topic));
-        Route { targets }
+        route.targets.retain(|target| target.session.may_receive(topic));
+        route
+    }
+}
+
+impl Inner {
+    fn put_one(&mut self, filter: &TopicFilter, subscriber: Subscriber) -> Option<Subscriber> {
+        let number = subscriber.session.number;
+        let mine = self.trie.values_mut(filter).iter_mut().find_map(|entry| match entry {
+            Entry::One(mine) if mine.session.number == number => Some(mine),
+            _ => None,
+        });
+        if let Some(mine) = mine {
+            return Some(std::mem::replace(mine, subscriber));
+        }
+        self.trie.insert(filter, Entry::One(subscriber));
+        None
+    }
+
+    fn share(&self, group: &str, filter: &TopicFilter) -> Option<Arc<Share>> {
+        self.trie.values(filter).iter().find_map(|entry| match entry {
+            Entry::Shared(share) if share.group == group => Some(Arc::clone(share)),
+            _ => None,
+        })
+    }
+
+    fn put_shared(
+        &mut self,
+        group: &str,
+        filter: &TopicFilter,
+        subscriber: Subscriber,
+    ) -> Option<Subscriber> {
+        let share = self.share(group, filter).unwrap_or_else(|| {
+            let share = Arc::new(Share::new(group, filter));
+            self.trie.insert(filter, Entry::Shared(Arc::clone(&share)));
+            share
+        });
+        let replaced = share.join(subscriber);
+        self.shared += usize::from(replaced.is_none());
+        replaced
+    }
+
+    fn remove_shared(&mut self, group: &str, filter: &TopicFilter, session: u64) -> Option<Subscriber> {
+        let share = self.share(group, filter)?;
+        let removed = share.leave(session)?;
+        self.shared -= 1;
+        if share.is_empty() {
+            self.trie.remove(filter, |entry| matches!(entry, Entry::Shared(it) if Arc::ptr_eq(it, &share)));
+        }
+        Some(removed)
+    }
+}
+
+/// A filter of SUBSCRIBE taken apart: `$share/group/filter`, or just a filter. [MQTT5-4.8.2]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WantedFilter {
+    pub(crate) share: Option<String>,
+    pub(crate) filter: TopicFilter,
+}
+
+impl WantedFilter {
+    /// `None` if it is not a filter.
+    pub(crate) fn parse(text: &str) -> Option<WantedFilter> {
+        let Some(shared) = text.strip_prefix("$share/") else {
+            return Some(WantedFilter { share: None, filter: TopicFilter::parse(text).ok()? });
+        };
+        let (group, filter) = shared.split_once('/')?;
+        // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+        if group.is_empty() || group.contains(['+', '#']) {
+            return None;
+        }
+        Some(WantedFilter { share: Some(group.to_owned()), filter: TopicFilter::parse(filter).ok()? })
     }
 }
 
@@ -90,12 +279,13 @@ impl Subscriptions {
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) targets: Vec<Target>,
+    pub(crate) shares: Vec<Arc<Share>>,
 }
 
 /// A client that a topic goes to.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) client: Arc<Client>,
+    pub(crate) session: Arc<Session>,
     pub(crate) qos: QoS,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
@@ -105,7 +295,7 @@ pub(crate) struct Target {
 impl Target {
     fn of(subscriber: &Subscriber) -> Target {
         Target {
-            client: Arc::clone(&subscriber.client),
+            session: Arc::clone(&subscriber.session),
             qos: subscriber.qos,
             no_local: true,
             retain_as_published: false,

@@ -78,6 +78,11 @@ impl Segments {
         self.lock().front().map_or(1, |segment| segment.first)
     }
 
+    /// When the oldest segment was begun.
+    pub(in super::super) fn oldest_ms(&self) -> Option<u64> {
+        self.lock().front().map(|segment| segment.created_ms)
+    }
+
     /// The last record on disk, or 0 where there is none.
     pub(in super::super) fn end(&self) -> Seq {
         self.lock().back().map_or(0, |segment| segment.last)

@@ -35,7 +35,10 @@ async fn many_wait_and_few_syncs_serve_them() {
     }
     assert_eq!(store.durable_end(), 1000);
     assert!(fixture.disk.syncs() - before < 1000);
-    assert_eq!(store.stats().commit_records, 1000);
+    let stats = store.stats();
+    assert_eq!(stats.commit_records, 1000);
+    assert_eq!(stats.commit_classes.iter().sum::<u64>(), stats.commits);
+    assert!(stats.oldest_segment_ms.is_some());
 }
 
 #[tokio::test]

@@ -1,0 +1,104 @@
+//! Requests that only the operator may make: HTTP Basic authentication with the name and password of MQTT.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use data_encoding::BASE64;
+
+use super::Api;
+use super::problem::Problem;
+use crate::auth::Identity;
+
+/// What a request is answered that is not the operator's.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It has no name and password, or wrong ones.
+    Credentials(&'static str),
+    /// It comes from a page of another server, whose browser adds the password by itself.
+    Origin,
+}
+
+/// The operator, if a request is the operator's.
+pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<Identity, Refused> {
+    if is_from_elsewhere(headers) {
+        return Err(Refused::Origin);
+    }
+    let Some((name, password)) = credentials(headers) else {
+        return Err(Refused::Credentials(
+            "this needs the operator's name and password (HTTP Basic authentication)",
+        ));
+    };
+    let identity = api.hub.operator(&name, &password).await;
+    identity.map_err(|_| Refused::Credentials("the user name or password is wrong"))
+}
+
+fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = BASE64.decode(encoded.trim().as_bytes()).ok()?;
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let name = String::from_utf8(decoded[..colon].to_vec()).ok()?;
+    Some((name, decoded[colon + 1..].to_vec()))
+}
+
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(HeaderValue::to_str);
+    let Some(origin) = text(header::ORIGIN) else { return false };
+    let host = text(header::HOST).and_then(Result::ok).unwrap_or_default();
+    let same = origin.ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, from)| from == host);
+    !same
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Refused::Credentials(detail) => {
+                let (status, title) = (StatusCode::UNAUTHORIZED, "For the operator only");
+                let mut response = Problem { status, title, detail: detail.to_owned() }.into_response();
+                let challenge = HeaderValue::from_static("Basic realm=\"Pointsman\", charset=\"UTF-8\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Refused::Origin => Problem {
+                status: StatusCode::FORBIDDEN,
+                title: "From another page",
+                detail: "pages of other servers may not act for the operator".to_owned(),
+            }
+            .into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn credentials_are_read_as_they_are() {
+        let read = |value: &str| credentials(&with(header::AUTHORIZATION, value));
+        assert_eq!(read("Basic YWRtaW46YTpi"), Some(("admin".to_owned(), b"a:b".to_vec())));
+        assert_eq!(read("basic  YWRtaW46"), Some(("admin".to_owned(), Vec::new())));
+        for wrong in ["", "Basic", "Basic YWRtaW4=", "Basic !!", "Bearer YWRtaW46YTpi", "Basic /zph"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(credentials(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_page_of_another_server_is_told_apart() {
+        let elsewhere = |origin: &str| {
+            let mut headers = with(header::HOST, "localhost:8080");
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            is_from_elsewhere(&headers)
+        };
+        assert!(!elsewhere("http://localhost:8080") && !elsewhere("https://localhost:8080"));
+        assert!(elsewhere("null") && elsewhere("http://localhost") && elsewhere("https://evil.example"));
+        assert!(!is_from_elsewhere(&HeaderMap::new()));
+    }
+}

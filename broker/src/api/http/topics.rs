@@ -1,0 +1,149 @@
+//! `POST /topics/<topic>?qos=0|1&retain=true|false`: publishes the body, as the operator.
+
+mod properties;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use pointsman_rules::topic::validate_topic;
+use serde_json::json;
+
+use super::problem::Problem;
+use super::query::{self, Query};
+use super::{Api, operator};
+use crate::auth::{ADMIN, Action};
+use crate::mqtt::{LogRefused, Publication, QoS};
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) async fn post(
+    State(api): State<Api>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Response> {
+    let operator = operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
+    let request = Request::read(&uri, &headers).map_err(|detail| bad(detail).into_response())?;
+    if request.topic.split('/').count() > api.topic_levels_max {
+        let detail = format!("the topic has more levels than topic_levels_max ({})", api.topic_levels_max);
+        return Err(bad(detail).into_response());
+    }
+    // Nobody publishes as the server does, whatever a policy says.
+    if request.topic.starts_with('$') || !operator.may(Action::Publish, &request.topic) {
+        return Err(forbidden(&request.topic).into_response());
+    }
+    let payload = read_body(body, api.packet_bytes_max).await.map_err(IntoResponse::into_response)?;
+    let publication = Publication {
+        topic: &request.topic,
+        payload: &payload,
+        qos: request.qos,
+        retain: request.retain,
+        properties: &request.properties,
+        user: Some(ADMIN),
+    };
+    match api.hub.publish_as_server(publication).await {
+        Ok(()) => Ok(Json(json!({ "message": "OK" })).into_response()),
+        Err(refused) => Err(not_kept(&refused).into_response()),
+    }
+}
+
+/// What is asked for, checked.
+#[derive(Debug)]
+struct Request {
+    topic: String,
+    qos: QoS,
+    retain: bool,
+    properties: Vec<u8>,
+}
+
+impl Request {
+    fn read(uri: &Uri, headers: &HeaderMap) -> Result<Request, String> {
+        let topic = query::path_behind(uri, "/topics/")?;
+        validate_topic(&topic).map_err(|error| error.to_string())?;
+        let query = Query::parse(uri, &["contentType", "messageExpiry", "qos", "responseTopic", "retain"])?;
+        let qos = match query.get("qos") {
+            None | Some("0") => QoS::AtMostOnce,
+            Some("1") => QoS::AtLeastOnce,
+            Some(other) => return Err(format!("qos is {other:?}: give 0 or 1")),
+        };
+        let retain = match query.get("retain") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => return Err(format!("retain is {other:?}: give true or false")),
+        };
+        let properties = properties::read(&query, headers)?;
+        Ok(Request { topic, qos, retain, properties })
+    }
+}
+
+async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, bytes_max));
+    match read.await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Problem {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            title: "Payload too large",
+            detail: format!("the body did not arrive whole within packet_bytes_max ({bytes_max})"),
+        }),
+        Err(_) => Err(Problem {
+            status: StatusCode::REQUEST_TIMEOUT,
+            title: "Too slow",
+            detail: format!("the body took longer than {} seconds", BODY_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+fn bad(detail: String) -> Problem {
+    Problem { status: StatusCode::BAD_REQUEST, title: "Not published", detail }
+}
+
+fn forbidden(topic: &str) -> Problem {
+    let detail = format!("the policy does not allow publishing to {topic:?}");
+    Problem { status: StatusCode::FORBIDDEN, title: "Not published", detail }
+}
+
+fn not_kept(refused: &LogRefused) -> Problem {
+    let detail = refused.detail.clone();
+    Problem { status: StatusCode::INSUFFICIENT_STORAGE, title: "Not published", detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(uri: &str) -> Result<Request, String> {
+        Request::read(&uri.parse().unwrap(), &HeaderMap::new())
+    }
+
+    #[test]
+    fn a_request_says_topic_and_how() {
+        let request = read("/topics/a%2Fb/%E6%97%A5+x?qos=1&retain=true").unwrap_err();
+        assert!(request.contains('+'), "a plus is a wildcard here, not a space: {request}");
+        let request = read("/topics/a%2Fb/%E6%97%A5?qos=1&retain=true").unwrap();
+        assert_eq!((request.topic.as_str(), request.qos, request.retain), ("a/b/日", QoS::AtLeastOnce, true));
+        let request = read("/topics/a").unwrap();
+        assert_eq!((request.qos, request.retain, request.properties.len()), (QoS::AtMostOnce, false, 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (uri, part) in [
+            ("/topics/", "topic is empty"),
+            ("/topics/a%23", "wildcard"),
+            ("/topics/%FF", "UTF-8"),
+            ("/topics/%00", "null character"),
+            ("/topics/a?qos=2", "give 0 or 1"),
+            ("/topics/a?retain=yes", "true or false"),
+            ("/topics/a?quality=1", "\"quality\""),
+            ("/topics/a?qos=0&qos=1", "twice"),
+        ] {
+            let error = read(uri).unwrap_err();
+            assert!(error.contains(part), "{uri}: {error}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Keeping sessions: their rows while the server runs, and taking them up from rows and log when it starts.
+//!
+//! Every change to a session is an op in the log. So that a start need not read all of the log, the sessions that have
+//! changed are written to rows every few seconds; a start takes the rows and applies the ops behind them. The log behind
+//! the last round is also looked through for messages that sessions are owed.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use super::super::codec::QoS;
+use super::super::envelope::Envelope;
+use super::Hub;
+use super::from_log::envelope_of;
+use super::outbox::Outbox;
+use super::session::Session;
+use super::sessions::{TABLE, ends_at_ms};
+use super::share::Share;
+use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
+use super::subscriptions::{Subscriber, WantedFilter};
+use crate::store::{AppendError, Query, ReadError, Record, Row, Seq, Write};
+
+/// How often sessions that are over are ended.
+const TICK: Duration = Duration::from_secs(1);
+/// How many ticks there are between two rounds.
+const TICKS_A_ROUND: u32 = 5;
+/// Rows in one record.
+const ROWS_A_RECORD: usize = 64;
+/// Rows read at a time.
+const PAGE_ROWS: usize = 1000;
+
+/// The table of the place from which ops and messages are read at a start.
+const ROUNDS: &str = "_session_rounds";
+/// How the log calls this reader.
+const READER: &str = "sessions";
+
+/// Ends what is over and writes rounds, until the hub is gone.
+pub(super) async fn keep(hub: Weak<Hub>) {
+    let mut ticks = 0_u32;
+    loop {
+        tokio::time::sleep(TICK).await;
+        let Some(hub) = hub.upgrade() else { return };
+        hub.expire_sessions();
+        let _more = hub.retained.sweep(hub.clock.now_ms());
+        ticks += 1;
+        if ticks.is_multiple_of(TICKS_A_ROUND)
+            && let Err(error) = hub.write_round()
+        {
+            warn!(%error, "sessions could not be written down; the next start reads more of the log");
+        }
+    }
+}
+
+impl Hub {
+    /// The first record that was not given to every session yet, as far as is known.
+    fn undispatched(&self) -> Seq {
+        let log = self.ingress.end();
+        let dispatched = self.dispatched_through.load(Ordering::Acquire);
+        if dispatched >= log.last_message { log.end + 1 } else { dispatched + 1 }
+    }
+
+    /// Writes the rows of sessions that have changed, and then from where the log is to be read at a start.
+    pub(super) fn write_round(&self) -> Result<(), AppendError> {
+        let from = self.undispatched();
+        let mut needed = from;
+        let mut writes = Vec::new();
+        for session in self.sessions.all() {
+            let state = session.state();
+            let owed_from = session.outbox.owed_from();
+            needed = needed.min(owed_from.unwrap_or(from)).min(state.needs_from().unwrap_or(from));
+            if session.take_dirty() {
+                // Under the state's lock: every op before the end of the log is in the state.
+                let as_of = self.store.end();
+                let value = write_row(as_of, owed_from, &session.session_id, &state);
+                drop(state);
+                writes.push(Write::Put {
+                    table: TABLE.to_owned(),
+                    hash: String::new(),
+                    sort: session.client_id.to_string(),
+                    value: value.into(),
+                    expires_at_ms: None,
+                });
+            }
+            if writes.len() >= ROWS_A_RECORD {
+                self.append_rows(&mut writes)?;
+            }
+        }
+        if !writes.is_empty() {
+            self.append_rows(&mut writes)?;
+        }
+        if self.round_from.swap(from, Ordering::Relaxed) != from {
+            writes.push(Write::Put {
+                table: ROUNDS.to_owned(),
+                hash: String::new(),
+                sort: String::new(),
+                value: Bytes::from(from.to_string()),
+                expires_at_ms: None,
+            });
+            self.append_rows(&mut writes)?;
+        }
+        self.store.hold_from(READER, needed);
+        Ok(())
+    }
+
+    fn append_rows(&self, writes: &mut Vec<Write>) -> Result<(), AppendError> {
+        let writes = std::mem::take(writes);
+        let _unawaited = self.store.append(Record { writes, ..Record::default() })?;
+        Ok(())
+    }
+
+    /// Takes sessions up as the last run left them.
+    pub(super) fn restore_sessions(&self) -> Result<(), ReadError> {
+        let mut restored = Restored { hub: self, shared: Vec::new(), handled: HashSet::new() };
+        let mut as_of = std::collections::HashMap::new();
+        self.for_each_row(|row| {
+            let client_id: Arc<str> = row.sort.into();
+            match read_row(row.value) {
+                Ok(row) => {
+                    as_of.insert(Arc::clone(&client_id), row.as_of);
+                    restored.add(&client_id, row.session_id, row.state, row.owed_from);
+                }
+                Err(error) => warn!(%client_id, %error, "a session is lost"),
+            }
+        })?;
+        let from = match self.store.get(ROUNDS, "", "")? {
+            Some(row) => std::str::from_utf8(&row.value).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
+            None => 0,
+        };
+        for entry in self.store.replay(from.max(self.store.first()))? {
+            let (seq, record) = entry?;
+            let ops = read_ops(record.sessions.clone(), |client_id, op| {
+                restored.note_handled(&op);
+                if as_of.get(client_id).is_none_or(|as_of| seq > *as_of) {
+                    restored.apply(client_id, &op, seq);
+                }
+            });
+            if let Err(error) = ops {
+                warn!(seq, %error, "a change to a session is lost");
+            }
+            if let Some(envelope) = envelope_of(record, seq) {
+                restored.look_at(&envelope, seq);
+            }
+        }
+        restored.assign_shared();
+        self.detach_all();
+        let count = self.sessions.len();
+        if count > 0 {
+            info!(sessions = count, "taken up");
+        }
+        Ok(())
+    }
+
+    fn for_each_row(&self, mut each: impl FnMut(Row)) -> Result<(), ReadError> {
+        let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
+        loop {
+            let rows = match self.store.query(TABLE, "", &query) {
+                Ok(rows) => rows,
+                Err(ReadError::PageTooLarge { rows, .. }) => {
+                    query.limit = rows;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let more = rows.len() == query.limit;
+            query.after = rows.last().map(|row| row.sort.clone());
+            query.limit = PAGE_ROWS;
+            rows.into_iter().for_each(&mut each);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Nobody is connected yet: for sessions that were when the server ended, their time without a client begins now.
+    fn detach_all(&self) {
+        for session in self.sessions.all() {
+            let mut state = session.state();
+            let now_ms = self.clock.now_ms();
+            state.detached_at_ms.get_or_insert(now_ms);
+            self.sessions.end_at(&session, None, ends_at_ms(&state));
+        }
+    }
+}
+
+/// Sessions on their way from rows and log.
+struct Restored<'a> {
+    hub: &'a Hub,
+    /// Shared messages that were found, to be given to somebody if nobody had them.
+    shared: Vec<(Place, Arc<Share>, String)>,
+    handled: HashSet<Place>,
+}
+
+impl Restored<'_> {
+    fn add(&mut self, client_id: &Arc<str>, session_id: String, state: State, owed_from: Option<Seq>) {
+        let hub = self.hub;
+        let outbox = Outbox::new(true, hub.limits.outbox, Arc::clone(&hub.telemetry.drops));
+        let known_through = owed_from.map_or(0, |_| hub.store.durable_end());
+        outbox.restore(owed_from, known_through);
+        let number = hub.sessions.number();
+        let session = Arc::new(Session::new(number, Arc::clone(client_id), session_id, true, outbox, state));
+        // A limit that was lowered keeps new ones out and ends none.
+        hub.sessions.insert(&session, usize::MAX);
+        hub.subscribe_all(&session);
+    }
+
+    fn apply(&mut self, client_id: &str, op: &Op, seq: Seq) {
+        if let Op::Begin { session_id } = op {
+            self.remove(client_id);
+            self.add(&Arc::from(client_id), session_id.clone(), State::default(), None);
+            return;
+        }
+        let Some(session) = self.hub.sessions.get(client_id) else { return };
+        match op {
+            Op::End => return self.remove(client_id),
+            Op::Subscribe { wanted, id } => {
+                if let Some(filter) = WantedFilter::parse(&wanted.filter) {
+                    self.hub.subscriptions.subscribe(&filter, Subscriber::new(&session, wanted, *id));
+                }
+            }
+            Op::Unsubscribe { filter } => {
+                if let Some(filter) = WantedFilter::parse(filter) {
+                    self.hub.subscriptions.unsubscribe(&filter, session.number);
+                }
+            }
+            _ => {}
+        }
+        session.state().apply(op, seq);
+        session.touch();
+    }
+
+    fn remove(&mut self, client_id: &str) {
+        if let Some(session) = self.hub.sessions.get(client_id) {
+            self.hub.unsubscribe_all(&session);
+            self.hub.sessions.remove(&session);
+        }
+    }
+
+    /// Remembers which shared messages somebody was given or has had.
+    fn note_handled(&mut self, op: &Op) {
+        match op {
+            Op::Sent(sent) => self.handled.extend(sent.iter().filter(|it| it.shared).map(|it| it.place)),
+            Op::Assigned(run) => {
+                let places = (0..run.count).map(|at| Place { index: run.place.index + at, ..run.place });
+                self.handled.extend(places);
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes to whom the messages of a record are owed. Some may have been sent; their sessions know by their position.
+    fn look_at(&mut self, envelope: &Envelope, seq: Seq) {
+        for index in 0..envelope.len() {
+            let message = envelope.message(index);
+            if message.marks().qos == QoS::AtMostOnce {
+                continue;
+            }
+            let route = self.hub.subscriptions.route(message.topic());
+            for target in &route.targets {
+                if target.qos > QoS::AtMostOnce {
+                    target.session.outbox.owe(seq);
+                    target.session.touch();
+                }
+            }
+            let place = Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) };
+            for share in route.shares {
+                self.shared.push((place, share, message.topic().to_owned()));
+            }
+        }
+    }
+
+    /// Gives shared messages that nobody had to members.
+    fn assign_shared(&mut self) {
+        for (place, share, topic) in std::mem::take(&mut self.shared) {
+            if self.handled.contains(&place) {
+                continue;
+            }
+            let Some(member) = share.pick(&topic, None).filter(|member| member.qos > QoS::AtMostOnce) else {
+                continue;
+            };
+            let subscription_id = member.subscription_id;
+            let op = Op::Assigned(Assigned { place, count: 1, qos: member.qos, subscription_id });
+            let mut state = member.session.state();
+            let _unawaited = self.hub.append_ops(&member.session.client_id, std::slice::from_ref(&op));
+            state.apply(&op, place.seq);
+            member.session.touch();
+        }
+    }
+}

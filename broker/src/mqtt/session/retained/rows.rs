@@ -1,0 +1,81 @@
+//! The retained messages in the store: a row for each topic, whose content is the envelope.
+
+use std::collections::HashSet;
+
+use tracing::warn;
+
+use super::super::super::envelope::Envelope;
+use super::{Applied, Retained, RetainedLimits, expires_at_ms};
+use crate::store::{Query, ReadError, Store, Write};
+
+/// The table. All rows have the same hash, so that they can be read in order; their sort is the topic.
+const TABLE: &str = "_retained";
+const HASH: &str = "";
+
+/// The longest topic of a retained message: with the table's name it must fit a key of the store.
+pub(super) const TOPIC_BYTES_MAX: usize = 4_000;
+
+/// Rows read at a time when the server starts.
+const PAGE_ROWS: usize = 1_000;
+
+/// What an envelope's messages with the RETAIN flag change in the store. Of those of one topic the last counts.
+pub fn writes_of(envelope: &Envelope) -> Vec<Write> {
+    let mut written = HashSet::new();
+    let mut writes = Vec::new();
+    for index in (0..envelope.len()).rev() {
+        let message = envelope.message(index);
+        if message.marks().retain && written.insert(message.topic_bytes()) {
+            writes.push(write_of(envelope, index));
+        }
+    }
+    writes
+}
+
+/// What message `index` of an envelope changes in the store.
+pub(crate) fn write_of(envelope: &Envelope, index: usize) -> Write {
+    let message = envelope.message(index);
+    let (table, hash, sort) = (TABLE.to_owned(), HASH.to_owned(), message.topic().to_owned());
+    if message.payload().is_empty() {
+        return Write::Delete { table, hash, sort };
+    }
+    let value = envelope.single(index).bytes().clone();
+    Write::Put { table, hash, sort, value, expires_at_ms: expires_at_ms(envelope, index) }
+}
+
+impl Retained {
+    /// Those that the store holds. What is no envelope, or too much since a limit was lowered, is left out with a warning.
+    pub(crate) fn load(store: &Store, limits: RetainedLimits, now_ms: u64) -> Result<Retained, ReadError> {
+        let retained = Retained::new(limits);
+        let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
+        let mut left_out = 0_u64;
+        loop {
+            let rows = match store.query(TABLE, HASH, &query) {
+                Ok(rows) => rows,
+                // Those that fit are asked for alone.
+                Err(ReadError::PageTooLarge { rows, .. }) => {
+                    query.limit = rows;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let more = rows.len() == query.limit;
+            query.after = rows.last().map(|row| row.sort.clone());
+            query.limit = PAGE_ROWS;
+            for row in rows {
+                let kept = Envelope::from_bytes(row.value)
+                    .is_ok_and(|one| one.len() == 1 && retained.apply(&one, 0, now_ms) == Applied::Kept);
+                left_out += u64::from(!kept);
+            }
+            if !more {
+                break;
+            }
+        }
+        if left_out > 0 {
+            warn!(
+                left_out,
+                "retained messages of the store were not taken: the limits are lower, or they are damaged"
+            );
+        }
+        Ok(retained)
+    }
+}

@@ -1,0 +1,79 @@
+//! A session: what the server knows of a client from one connection to the next.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+
+use super::outbox::Outbox;
+use super::state::State;
+use crate::auth::{Action, Identity};
+
+/// A session. One that ends with its connection is made for that connection; a durable one is kept in the log.
+#[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "lifecycle events call it so")]
+pub(crate) struct Session {
+    /// No other session has it while the server runs.
+    pub(crate) number: u64,
+    pub(crate) client_id: Arc<str>,
+    /// The UUID of lifecycle events.
+    pub(crate) session_id: String,
+    /// Whether it outlives its connection.
+    pub(crate) durable: bool,
+    pub(crate) outbox: Outbox,
+    /// Who was connected last; none since the start of the server.
+    identity: ArcSwapOption<Identity>,
+    state: Mutex<State>,
+    /// Its row is not as it is.
+    dirty: AtomicBool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        number: u64,
+        client_id: Arc<str>,
+        session_id: String,
+        durable: bool,
+        outbox: Outbox,
+        state: State,
+    ) -> Session {
+        Session {
+            number,
+            client_id,
+            session_id,
+            durable,
+            outbox,
+            identity: ArcSwapOption::empty(),
+            state: Mutex::new(state),
+            dirty: AtomicBool::new(true),
+        }
+    }
+
+    /// Its state. Whoever changes what must survive appends the op to the log before the lock is let go.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its client may receive a topic. While nobody has been connected since the start, that is left open: it is
+    /// asked again when somebody is.
+    pub(crate) fn may_receive(&self, topic: &str) -> bool {
+        self.identity.load().as_ref().is_none_or(|identity| identity.may(Action::Receive, topic))
+    }
+
+    /// Notes who is connected.
+    pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
+        self.identity.store(Some(identity));
+    }
+
+    /// Notes that its row is not as it is.
+    pub(crate) fn touch(&self) {
+        if !self.dirty.load(Ordering::Relaxed) {
+            self.dirty.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether its row is not as it is; from now on it counts as written.
+    pub(crate) fn take_dirty(&self) -> bool {
+        self.dirty.swap(false, Ordering::AcqRel)
+    }
+}

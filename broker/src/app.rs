@@ -1,37 +1,40 @@
 //! Joins the parts: opens the store, binds every port, wires everything, and ends it in order.
 
+mod bound;
 mod certificates;
+mod reload;
 mod secrets;
+mod settings;
 mod unpack;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pointsman_config::{Config, Durability, Readers};
-use pointsman_rules::Limits;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::api::http::{self, Api, Listener, MetricsReaders};
+use crate::api::http::{Api, Listener, MetricsReaders};
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
-use crate::mqtt::listen::{self, Tls, TlsError};
+use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
 use crate::mqtt::sys;
-use crate::mqtt::{
-    Hub, HubParts, OutboxLimits, PublishRate, RetainedLimits, RouterSpine, SessionLimits, SharedSpine,
-    SpineOptions,
-};
+use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
 use crate::pipeline::{Intake, Pipeline, PipelineParts};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
 use crate::telemetry::Telemetry;
 
+pub use bound::Inherited;
 pub use certificates::host_name;
 pub use secrets::SecretsError;
+pub use settings::rule_limits;
+
+use bound::Bound;
+use settings::{gate_settings, session_limits};
 
 /// Why the server does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,14 @@ pub enum StartError {
         source: std::io::Error,
         /// What to do.
         hint: &'static str,
+    },
+    /// A socket that was handed over cannot be used.
+    #[error("cannot listen on the socket that was handed over for {kind}")]
+    Inherited {
+        /// For which listener.
+        kind: &'static str,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The policy of guests cannot be read.
     #[error("cannot read the guest policy {path}")]
@@ -90,10 +101,23 @@ pub enum StartError {
     /// There is no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A unix socket cannot be listened on.
+    #[error("cannot listen on {path} for mqtt_unix")]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: UnixSocketError,
+    },
 }
 
 /// A server that runs.
 pub struct App {
+    /// What it goes by now, reloads included.
+    config: Mutex<Config>,
+    auth: Arc<Auth>,
+    certificates: Arc<Certificates>,
+    gate: Arc<Gate>,
     hub: Arc<Hub>,
     pipeline: Arc<Pipeline>,
     store: Arc<Store>,
@@ -112,6 +136,8 @@ pub struct Started {
     pub http: Vec<SocketAddr>,
     /// HTTPS.
     pub https: Vec<SocketAddr>,
+    /// The unix sockets of MQTT.
+    pub mqtt_unix: Vec<PathBuf>,
     /// The operator's password, at the first start only.
     pub admin_password: Option<String>,
     /// The folder of the active rules.
@@ -124,25 +150,25 @@ pub struct Started {
     pub broken_rules: Vec<String>,
 }
 
-struct Bound {
-    mqtt: Vec<TcpListener>,
-    mqtts: Vec<TcpListener>,
-    http: Vec<TcpListener>,
-    https: Vec<TcpListener>,
-}
-
 impl App {
     /// Starts a server. Everything is bound and ready when this returns.
     pub async fn start(config: &Config) -> Result<App, StartError> {
+        App::start_with(config, Inherited::default()).await
+    }
+
+    /// Starts a server with sockets that whoever started the program has bound already.
+    pub async fn start_with(config: &Config, inherited: Inherited) -> Result<App, StartError> {
         // Ports first: nothing on disk is touched when one is taken.
-        let bound = bind_all(config)?;
+        let bound = Bound::bind(&config.listen, inherited)?;
         let prepared = {
             let config = config.clone();
             let prepared = tokio::task::spawn_blocking(move || Prepared::new(&config)).await;
             prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
         };
-        let Prepared { store, pipeline, hub, telemetry, tls, mut started } = prepared;
+        let Prepared { store, pipeline, hub, auth, telemetry, shown, mut started } = prepared;
         bound.note(&mut started);
+        let gate = Gate::new(gate_settings(config), Arc::clone(&telemetry));
+        let certificates = Certificates::new(shown);
         let api = Api {
             hub: Arc::clone(&hub),
             pipeline: Arc::clone(&pipeline),
@@ -153,16 +179,16 @@ impl App {
                 Readers::Loopback => MetricsReaders::Loopback,
             },
             packet_bytes_max: config.limits.packet_bytes_max,
-            topic_levels_max: config.limits.topic_levels_max,
-            authority_pem: tls.authority_pem.map(Arc::from),
+            certificates: Arc::clone(&certificates),
             listeners: Arc::new(started.listeners()),
         };
         let tasks = TaskTracker::new();
-        bound.serve(&hub, &tls.acceptor, &api, &tasks);
+        bound.serve(&certificates.acceptor()?, &gate, &api, &tasks);
         if config.sys.interval_seconds > 0 {
             tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
         }
-        Ok(App { hub, pipeline, store, tasks, started })
+        let config = Mutex::new(config.clone());
+        Ok(App { config, auth, certificates, gate, hub, pipeline, store, tasks, started })
     }
 
     /// What there is to tell.
@@ -170,16 +196,22 @@ impl App {
         &self.started
     }
 
-    /// Ends it: no new connection, a reason to every client, what waits handled, the store closed.
+    /// Ends it: no new connection, a reason to every client, what is under way finished as far as `drain_seconds` go, the
+    /// log written and the store closed.
     pub async fn stop(self) {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        let drain = self.config.lock().unwrap_or_else(PoisonError::into_inner).limits.drain_seconds;
+        let deadline = Instant::now() + Duration::from_secs(drain);
         self.tasks.close();
-        if tokio::time::timeout(PATIENCE, self.hub.stop()).await.is_err() {
-            warn!("some clients did not end in time");
+        if tokio::time::timeout_at(deadline, self.hub.stop()).await.is_err() {
+            warn!("some clients did not end within limits.drain_seconds");
         }
-        let _ = tokio::time::timeout(PATIENCE, self.tasks.wait()).await;
+        let _ = tokio::time::timeout_at(deadline, self.tasks.wait()).await;
+        for path in &self.started.mqtt_unix {
+            // Who comes now is to see that nobody is there, and not to wait.
+            let _ = std::fs::remove_file(path);
+        }
         // The rules are to hear that the clients have gone.
-        let _ = tokio::time::timeout(PATIENCE, self.hub.delivered()).await;
+        let _ = tokio::time::timeout_at(deadline, self.hub.delivered()).await;
         let (pipeline, store) = (self.pipeline, self.store);
         let closed = tokio::task::spawn_blocking(move || {
             pipeline.stop();
@@ -196,8 +228,9 @@ struct Prepared {
     store: Arc<Store>,
     pipeline: Arc<Pipeline>,
     hub: Arc<Hub>,
+    auth: Arc<Auth>,
     telemetry: Arc<Telemetry>,
-    tls: Tls,
+    shown: Shown,
     started: Started,
 }
 
@@ -206,7 +239,7 @@ impl Prepared {
         let clock = Arc::new(Clock::system());
         let store = open_store(config, &clock)?;
         let rules_directory = unpack::rules(&config.rules.directory, &config.data.directory)?;
-        let tls = certificates::load(config)?;
+        let shown = certificates::load(config)?;
         let secrets = secrets::load_or_make(&store)?;
         let auth = Arc::new(Auth::new(config.auth.guests, guest_policy(config)?, secrets.admin));
         let telemetry = Arc::new(Telemetry::default());
@@ -229,7 +262,7 @@ impl Prepared {
             store: Arc::clone(&store),
             spine,
             ingress: Arc::new(Intake(Arc::clone(&pipeline))),
-            auth,
+            auth: Arc::clone(&auth),
             telemetry: Arc::clone(&telemetry),
             limits: session_limits(config),
             clock,
@@ -242,37 +275,12 @@ impl Prepared {
         let started = Started {
             admin_password: secrets.admin_password,
             rules_directory,
-            authority: tls.authority_pem.is_some().then_some(authority),
+            authority: shown.authority_pem.is_some().then_some(authority),
             pages: pointsman_web::built(),
             broken_rules: pipeline.broken_rules().into_iter().map(|broken| broken.error).collect(),
             ..Started::default()
         };
-        Ok(Prepared { store, pipeline, hub, telemetry, tls, started })
-    }
-}
-
-impl Bound {
-    fn note(&self, started: &mut Started) {
-        let of = |listeners: &[TcpListener]| listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
-        started.mqtt = of(&self.mqtt);
-        started.mqtts = of(&self.mqtts);
-        started.http = of(&self.http);
-        started.https = of(&self.https);
-    }
-
-    fn serve(self, hub: &Arc<Hub>, acceptor: &TlsAcceptor, api: &Api, tasks: &TaskTracker) {
-        for listener in self.mqtt {
-            tasks.spawn(listen::serve_tcp(listener, Arc::clone(hub)));
-        }
-        for listener in self.mqtts {
-            tasks.spawn(listen::serve_tls(listener, acceptor.clone(), Arc::clone(hub)));
-        }
-        for listener in self.http {
-            tasks.spawn(http::serve_plain(listener, api.clone()));
-        }
-        for listener in self.https {
-            tasks.spawn(http::serve_tls(listener, acceptor.clone(), api.clone()));
-        }
+        Ok(Prepared { store, pipeline, hub, auth, telemetry, shown, started })
     }
 }
 
@@ -285,6 +293,8 @@ impl Started {
         for (kind, addresses) in kinds {
             listeners.extend(addresses.iter().map(|address| Listener { kind, url: url(kind, *address) }));
         }
+        let unix = self.mqtt_unix.iter().map(|path| format!("mqtt+unix://{}", path.display()));
+        listeners.extend(unix.map(|url| Listener { kind: "mqtt+unix", url }));
         listeners
     }
 }
@@ -296,46 +306,6 @@ fn url(kind: &str, address: SocketAddr) -> String {
     } else {
         format!("{kind}://{address}")
     }
-}
-
-fn bind_all(config: &Config) -> Result<Bound, StartError> {
-    let listen = &config.listen;
-    Ok(Bound {
-        mqtt: bind("mqtt", &listen.mqtt)?,
-        mqtts: bind("mqtts", &listen.mqtts)?,
-        http: bind("http", &listen.http)?,
-        https: bind("https", &listen.https)?,
-    })
-}
-
-fn bind(kind: &'static str, addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
-    let mut listeners = Vec::new();
-    for &address in addresses {
-        match listen::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            // A machine without IPv6 has no ::1; 127.0.0.1 is there all the same.
-            Err(error) if address.is_ipv6() && address.ip().is_loopback() && is_missing(&error) => {
-                debug!(%address, %error, "not listening: this machine has no such address");
-            }
-            Err(source) => {
-                let hint = match source.kind() {
-                    std::io::ErrorKind::AddrInUse => {
-                        " (stop the program that has it, or set another address in [listen])"
-                    }
-                    std::io::ErrorKind::PermissionDenied => " (ports below 1024 need the right to use them)",
-                    _ => "",
-                };
-                return Err(StartError::Bind { address, kind, source, hint });
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-/// Whether an error says that there is no such address or family here.
-fn is_missing(error: &std::io::Error) -> bool {
-    const NO_SUCH_FAMILY: i32 = 97;
-    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
 fn open_store(config: &Config, clock: &Arc<Clock>) -> Result<Arc<Store>, StartError> {
@@ -369,45 +339,4 @@ fn guest_policy(config: &Config) -> Result<Policy, StartError> {
 
 fn parse_policy(text: &str, path: &Path) -> Result<Policy, StartError> {
     Policy::parse(text).map_err(|source| StartError::Policy { path: path.to_owned(), source })
-}
-
-/// The limits of rule runs that a configuration sets.
-pub fn rule_limits(config: &Config) -> Limits {
-    let rules = &config.rules;
-    Limits {
-        operations_max: rules.operations_max,
-        run_time_max: Duration::from_millis(rules.run_time_max_ms),
-        string_bytes_max: rules.string_bytes_max,
-        array_len_max: rules.array_len_max,
-        map_len_max: rules.map_len_max,
-        effects_max: rules.effects_max,
-        ..Limits::default()
-    }
-}
-
-fn session_limits(config: &Config) -> SessionLimits {
-    let limits = &config.limits;
-    SessionLimits {
-        connections_max: limits.connections_max,
-        connect_timeout: Duration::from_secs(limits.connect_timeout_seconds),
-        packet_bytes_max: limits.packet_bytes_max,
-        subscriptions_max: limits.subscriptions_max,
-        topic_levels_max: limits.topic_levels_max,
-        client_id_bytes_max: limits.client_id_bytes_max,
-        inflight_max: limits.inflight_max,
-        topic_alias_max: limits.topic_alias_max,
-        keep_alive_max_seconds: limits.keep_alive_max_seconds,
-        receive_max: limits.receive_max.max(1),
-        publish_rate: PublishRate {
-            messages_per_second: limits.publish_messages_per_second,
-            bytes_per_second: limits.publish_bytes_per_second,
-        },
-        sessions_max: limits.sessions_max,
-        session_expiry_max_seconds: limits.session_expiry_max_seconds,
-        outbox: OutboxLimits { bytes_max: limits.outbox_bytes_max, messages_max: limits.outbox_messages_max },
-        retained: RetainedLimits {
-            messages_max: limits.retained_messages_max,
-            bytes_max: limits.retained_bytes_max,
-        },
-    }
 }

@@ -25,6 +25,41 @@ impl Counter {
     }
 }
 
+/// A count that grows and shrinks.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Adds one unless that would be more than `max`; says whether it did.
+    pub fn enter(&self, max: u64) -> bool {
+        let more = |count: u64| (count < max).then_some(count + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Takes one away.
+    pub fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What it is at.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Connections that were not let in, by reason; what their CONNECT was refused for is in `refusals_total` alone.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// `connections_max` was reached.
+    pub connections_max: Counter,
+    /// The address had more than `connects_per_address_per_second`.
+    pub connect_rate: Counter,
+    /// The page that opened the WebSocket is of an origin that is not listed.
+    pub origin: Counter,
+    /// A trusted proxy did not begin with a right header of the PROXY protocol.
+    pub proxy_header: Counter,
+}
+
 /// Counts by a reason code of MQTT 5.
 #[derive(Debug)]
 pub struct ByCode([Counter; 256]);
@@ -52,6 +87,18 @@ impl ByCode {
     }
 }
 
+impl Refusals {
+    /// Every reason with its count, by the name it has in metrics.
+    pub fn by_reason(&self) -> [(&'static str, u64); 4] {
+        [
+            ("connect_rate", self.connect_rate.get()),
+            ("connections_max", self.connections_max.get()),
+            ("origin", self.origin.get()),
+            ("proxy_header", self.proxy_header.get()),
+        ]
+    }
+}
+
 /// Messages that were not delivered, by reason.
 #[derive(Debug, Default)]
 pub struct Drops {
@@ -71,11 +118,16 @@ pub struct Drops {
 
 impl Drops {
     /// Every reason with its count, by the name it has in metrics.
-    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+        // All of them, or this does not compile.
+        let Drops { expired, log_dropped, not_authorized, offline, packet_too_large, slow_consumer } = self;
         [
-            ("not_authorized", self.not_authorized.get()),
-            ("packet_too_large", self.packet_too_large.get()),
-            ("slow_consumer", self.slow_consumer.get()),
+            ("expired", expired.get()),
+            ("log_dropped", log_dropped.get()),
+            ("not_authorized", not_authorized.get()),
+            ("offline", offline.get()),
+            ("packet_too_large", packet_too_large.get()),
+            ("slow_consumer", slow_consumer.get()),
         ]
     }
 
@@ -90,8 +142,14 @@ impl Drops {
 pub struct Telemetry {
     /// Connections accepted since the start.
     pub connections_total: Counter,
-    /// Connections refused since the start.
+    /// Connections refused since the start, for whatever reason.
     pub refusals_total: Counter,
+    /// Those of them that did not come as far as CONNECT, by reason.
+    pub refusals: Refusals,
+    /// Connections that are open now, whatever they speak and however far they have come.
+    pub connections_open: Gauge,
+    /// Times that the system would not give a connection, such as when the process had no file descriptor left.
+    pub accept_errors_total: Counter,
     /// Sessions ended as their time was over.
     pub sessions_expired_total: Counter,
     /// Sessions ended as the log had dropped what they were owed.

@@ -4,13 +4,19 @@
 //! they mean. Sources are passed in: nothing here looks at the environment.
 
 mod error;
+mod live;
+mod network;
+mod origin;
 mod sections;
 
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use network::{Network, NetworkError};
+pub use origin::{Origin, OriginError, normalize_origin};
 pub use sections::{
-    Auth, Config, Data, Durability, Limits, Listen, Log, Metrics, Readers, Rules, Store, Sys, Tls,
+    Auth, Config, Data, Durability, ForwardedHeader, Limits, Listen, ListenerKind, Log, Metrics, Readers,
+    Rules, Store, Sys, Tls,
 };
 
 /// The largest packet that can be allowed: it must fit a record of the log.
@@ -85,6 +91,15 @@ impl Config {
         if limits.connect_timeout_seconds == 0 {
             return wrong("limits.connect_timeout_seconds", "must be at least 1");
         }
+        if limits.connects_per_address_per_second == 0 {
+            return wrong("limits.connects_per_address_per_second", "must be at least 1");
+        }
+        if !self.listen.proxy_protocol.is_empty() && self.listen.trusted_proxies.is_empty() {
+            return wrong(
+                "listen.proxy_protocol",
+                "needs trusted_proxies: nobody else may say who a client is",
+            );
+        }
         if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 || self.rules.overruns_max == 0 {
             return wrong("rules", "run_time_max_ms, operations_max and overruns_max must be at least 1");
         }
@@ -103,6 +118,7 @@ impl Config {
         self.tls.certificate.iter_mut().for_each(join);
         self.tls.key.iter_mut().for_each(join);
         self.auth.guest_policy.iter_mut().for_each(join);
+        self.listen.mqtt_unix.iter_mut().for_each(join);
         self
     }
 }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::network::Network;
+use crate::origin::Origin;
+
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +46,43 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// The same over TLS.
     pub https: Vec<SocketAddr>,
+    /// MQTT over unix sockets.
+    pub mqtt_unix: Vec<PathBuf>,
+    /// Origins whose pages may open a WebSocket, besides this server's own.
+    pub origins: Vec<Origin>,
+    /// After so long without traffic a WebSocket is sent a ping; 0 for never.
+    pub websocket_ping_seconds: u64,
+    /// Proxies whose word is taken for a client's address.
+    pub trusted_proxies: Vec<Network>,
+    /// Listeners on which trusted proxies begin each connection with a header of the PROXY protocol, version 2.
+    pub proxy_protocol: Vec<ListenerKind>,
+    /// The header in which trusted proxies say a client's address to the HTTP listeners.
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// A kind of listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenerKind {
+    /// Pages, HTTP and MQTT over WebSocket.
+    Http,
+    /// The same over TLS.
+    Https,
+    /// MQTT over TCP.
+    Mqtt,
+    /// MQTT over TLS.
+    Mqtts,
+}
+
+/// A header that names a client's address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `Forwarded: for=…` (RFC 7239).
+    Forwarded,
+    /// `X-Forwarded-For: …`
+    #[default]
+    XForwardedFor,
 }
 
 impl Default for Listen {
@@ -50,7 +90,18 @@ impl Default for Listen {
         let loopback = |port| {
             vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))]
         };
-        Listen { mqtt: loopback(1883), mqtts: loopback(8883), http: loopback(8080), https: loopback(8443) }
+        Listen {
+            mqtt: loopback(1883),
+            mqtts: loopback(8883),
+            http: loopback(8080),
+            https: loopback(8443),
+            mqtt_unix: Vec::new(),
+            origins: Vec::new(),
+            websocket_ping_seconds: 30,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
+        }
     }
 }
 
@@ -98,8 +149,12 @@ impl Default for Auth {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections at a time.
+    /// Connections at a time, counted from the moment they are accepted.
     pub connections_max: usize,
+    /// Connections that one address (of IPv6: one /64) may open in a second.
+    pub connects_per_address_per_second: u32,
+    /// How long ending the server may take, for clients to be told and for what is under way to finish.
+    pub drain_seconds: u64,
     /// From a connection's first byte to the end of its CONNECT, handshakes included.
     pub connect_timeout_seconds: u64,
     /// The largest packet taken.
@@ -142,6 +197,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections_max: 100_000,
+            connects_per_address_per_second: 10_000,
+            drain_seconds: 10,
             connect_timeout_seconds: 10,
             packet_bytes_max: 1024 * 1024,
             subscriptions_max: 100,

@@ -105,16 +105,62 @@ async fn a_client_id_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn connections_over_the_limit_are_closed() {
-    let server = TestServer::builder().config(|config| config.limits.connections_max = 2).start().await;
+    let server = TestServer::builder().config(|config| config.limits.connections_max = 3).start().await;
     let first = server.mqtt("first").await;
-    let _second = server.mqtt("second").await;
-    let mut third = server.raw().await;
-    third.expect_end().await;
-    first.disconnect().await;
-    pointsman_tests::eventually("the place that became free can be taken", async || {
+    let second = server.mqtt("second").await;
+    // One that has said nothing yet has its place, too; on whichever listener.
+    let silent = server.silent(Transport::Wss).await;
+    for transport in Transport::ALL {
+        server.silent(transport).await.expect_end().await;
+    }
+    drop(silent);
+    let third = pointsman_tests::eventually("the place that became free can be taken", async || {
         server.client("third").try_connect().await
     })
     .await;
+    first.disconnect().await;
+    second.disconnect().await;
+    pointsman_tests::eventually("what has ended is counted no more", async || {
+        let Some(status) = server.http().try_get("/api/status").await else {
+            return Err("no place".to_owned());
+        };
+        let status = status.json();
+        assert!(status["refused"]["connectionsMax"].as_u64() >= Some(4), "{status}");
+        // The third client and this request.
+        if status["connections"] == 2 { Ok(()) } else { Err(status["connections"].to_string()) }
+    })
+    .await;
+    third.disconnect().await;
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_fast_is_hung_up_on() {
+    let server = TestServer::builder()
+        .config(|config| config.limits.connects_per_address_per_second = 5)
+        .start()
+        .await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(server.silent(Transport::Tcp).await);
+    }
+    let mut ended = 0;
+    for raw in &mut silent {
+        let end = tokio::time::timeout(Duration::from_millis(50), raw.next()).await;
+        ended += usize::from(end.is_ok());
+    }
+    assert!(
+        (10..=15).contains(&ended),
+        "of twenty at once five are let in, and a few as time goes by: {ended}"
+    );
+    let status = pointsman_tests::eventually("the allowance comes back", async || {
+        server.http().try_get("/api/status").await.ok_or("not yet")
+    })
+    .await;
+    assert!(
+        status.json()["refused"]["connectRate"].as_u64() >= u64::try_from(ended).ok(),
+        "{}",
+        status.text()
+    );
 }
 
 #[tokio::test]
@@ -197,6 +243,8 @@ async fn what_is_no_websocket_of_mqtt_is_told_what_to_do() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
+    let mut upgrade = upgrade.to_vec();
+    upgrade.push(("sec-websocket-protocol", "chat"));
     let other = server.http().get_with("/mqtt", &upgrade).await;
     assert_eq!(other.status, 400);
     assert!(other.text().contains("Sec-WebSocket-Protocol must offer mqtt"), "{}", other.text());

@@ -1,11 +1,14 @@
 //! Where a server listens, and the clients that go there.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 
 use crate::client::{Client, ClientBuilder, Version};
+use crate::frames::Frames;
 use crate::http::Http;
 use crate::raw::Raw;
 use crate::transport::{self, Stream, Transport};
@@ -64,7 +67,12 @@ impl Endpoints {
 
     /// A connection over a transport for bytes of one's own; handshakes below MQTT are done.
     pub async fn raw_over(&self, transport: Transport) -> Raw {
-        let stream = self.stream(transport).await;
+        self.raw_behind(b"", transport).await
+    }
+
+    /// The same behind something that sends these bytes first.
+    pub async fn raw_behind(&self, first: &[u8], transport: Transport) -> Raw {
+        let stream = self.dial(first, transport).await;
         let stream: Box<dyn Stream> = match transport {
             Transport::Tcp | Transport::Tls => stream,
             Transport::Ws | Transport::Wss => {
@@ -74,20 +82,32 @@ impl Endpoints {
         Raw::new(stream)
     }
 
-    /// A connection over a transport on which only TLS has shaken hands: what a WebSocket says is one's own too.
-    pub async fn unframed(&self, transport: Transport) -> Raw {
-        Raw::new(self.stream(transport).await)
+    /// A connection to a unix socket for bytes of one's own.
+    pub async fn raw_unix(&self, path: &Path) -> std::io::Result<Raw> {
+        Ok(Raw::new(Box::new(UnixStream::connect(path).await?)))
     }
 
-    async fn stream(&self, transport: Transport) -> Box<dyn Stream> {
+    /// A connection to the listener of a WebSocket transport, for frames of one's own.
+    pub async fn frames(&self, transport: Transport) -> Frames {
+        Frames::new(self.dial(b"", transport).await, self.address(transport).to_string())
+    }
+
+    /// A connection over a transport on which only TLS has shaken hands: what a WebSocket says is one's own too.
+    pub async fn unframed(&self, transport: Transport) -> Raw {
+        Raw::new(self.dial(b"", transport).await)
+    }
+
+    /// A connection over a transport on which TLS is there and nothing has been said but these bytes before it.
+    async fn dial(&self, first: &[u8], transport: Transport) -> Box<dyn Stream> {
         let address = self.address(transport);
-        let host = address.ip().to_string();
-        if transport.is_secure() {
-            let config = transport::trusting(&self.authority);
-            Box::new(transport::tls(address, config, &host).await.expect("the certificate is trusted"))
-        } else {
-            Box::new(transport::tcp(address).await)
+        let mut stream = transport::tcp(address).await;
+        stream.write_all(first).await.expect("a new connection takes some bytes");
+        if !transport.is_secure() {
+            return Box::new(stream);
         }
+        let config = transport::trusting(&self.authority);
+        let host = address.ip().to_string();
+        Box::new(transport::tls_over(stream, config, &host).await.expect("the certificate is trusted"))
     }
 
     /// Shakes hands with the listener of MQTT over TLS as the server of that name, trusting an authority (PEM).

@@ -63,10 +63,18 @@ impl Http {
             request = request.header(name, HeaderValue::from_str(value).expect("the value of a header"));
         }
         let request = request.body(Full::new(body)).expect("a request");
-        within(&what, self.ask(request)).await
+        let answer = within(&what, self.ask(request)).await;
+        answer.unwrap_or_else(|error| panic!("{what} is not answered: {error}"))
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Answer {
+    /// GETs a path; `None` if the server hangs up instead of answering.
+    pub async fn try_get(&self, path: &str) -> Option<Answer> {
+        let request = Request::builder().uri(path).header(HOST, self.address.to_string());
+        let request = request.body(Full::default()).expect("a request");
+        within(&format!("GET {path}"), self.ask(request)).await.ok()
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
         let stream: Box<dyn Stream> = match &self.authority {
             None => Box::new(transport::tcp(self.address).await),
             Some(pem) => {
@@ -77,15 +85,13 @@ impl Http {
                 )
             }
         };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("a connection speaks HTTP");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);
-        let response = sender.send_request(request).await.expect("the server answers");
+        let response = sender.send_request(request).await?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("the server sends all of its answer").to_bytes();
+        let body = body.collect().await?.to_bytes();
         driver.abort();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 

@@ -26,6 +26,8 @@ pub struct ServerProcess {
     program: PathBuf,
     directory: TempDir,
     endpoints: Endpoints,
+    /// What a shell does before it becomes the server.
+    prelude: String,
     running: Option<Running>,
     _ports: Ports,
 }
@@ -65,6 +67,12 @@ impl ServerProcess {
     /// Starts the program with more lines of configuration. They begin in section `[rules]`; any but `listen` and
     /// `data` can follow.
     pub async fn start_with(program: &str, more: &str) -> ServerProcess {
+        ServerProcess::start_by(program, "", Stdio::null(), more).await
+    }
+
+    /// Starts the program from a shell that does `prelude` first, such as to set a limit, with a standard input that the
+    /// prelude may want.
+    pub async fn start_by(program: &str, prelude: &str, stdin: Stdio, more: &str) -> ServerProcess {
         let directory = tempfile::tempdir().expect("a folder for the server");
         let rules: Vec<(String, String)> =
             BUNDLED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -84,21 +92,33 @@ impl ServerProcess {
             program: PathBuf::from(program),
             directory,
             endpoints,
+            prelude: prelude.to_owned(),
             running: None,
             _ports: ports,
         };
-        server.run().await;
+        server.run_with(stdin).await;
         server
     }
 
     /// Starts it again, after [`ServerProcess::kill`] or [`ServerProcess::terminate`], on the same ports and data.
     pub async fn run(&mut self) {
+        self.run_with(Stdio::null()).await;
+    }
+
+    async fn run_with(&mut self, stdin: Stdio) {
         assert!(self.running.is_none(), "the server runs already");
-        let mut child = Command::new(&self.program)
+        let mut command = if self.prelude.is_empty() {
+            Command::new(&self.program)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("{} exec \"$0\" \"$@\"", self.prelude)).arg(&self.program);
+            shell
+        };
+        let mut child = command
             .arg("serve")
             .arg("--config")
             .arg(self.config_file())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -125,11 +145,16 @@ impl ServerProcess {
 
     /// Asks it to end (SIGTERM), waits until it has, and gives what it had written.
     pub async fn terminate(&mut self) -> Output {
+        self.signal("TERM").await;
+        self.finish().await
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
         let running = self.running.as_ref().expect("the server runs");
         let id = running.child.id().expect("it has not been waited for").to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is a kill");
-        assert!(asked.success(), "the server can be sent a signal");
-        self.finish().await
+        let asked = Command::new("kill").args([format!("-{name}"), id]).status().await;
+        assert!(asked.expect("there is a kill").success(), "the server can be sent a signal");
     }
 
     /// Asks it to end and starts it again.
@@ -163,12 +188,20 @@ impl ServerProcess {
         self.directory.path().join("pointsman.toml")
     }
 
+    /// Replaces text in its configuration file.
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config_file()).expect("the configuration is read");
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        std::fs::write(self.config_file(), text.replacen(from, to, 1)).expect("the configuration is written");
+    }
+
     /// The file of a rule.
     pub fn rule_file(&self, name: &str) -> PathBuf {
         self.directory.path().join("rules").join(format!("{name}.rhai"))
     }
 
-    async fn finish(&mut self) -> Output {
+    /// Waits until it has ended, and gives what it had written.
+    pub async fn finish(&mut self) -> Output {
         let mut running = self.running.take().expect("the server runs");
         let status =
             within("the server ends", running.child.wait()).await.expect("a child can be waited for");

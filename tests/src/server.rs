@@ -184,6 +184,19 @@ impl TestServer {
         }
     }
 
+    /// Changes the configuration of the server that runs, as a file that was edited and SIGHUP do. Gives what takes a
+    /// restart to apply.
+    pub async fn reload(
+        &mut self,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Vec<&'static str>, StartError> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let waiting = self.app.as_ref().expect("the server runs").reload(&config).await?;
+        self.config = config;
+        Ok(waiting)
+    }
+
     /// Stops the server and starts it again on the same ports and data.
     pub async fn restart(&mut self) {
         self.stop().await;

@@ -70,6 +70,14 @@ pub(crate) async fn tls(
     config: Arc<ClientConfig>,
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_over(tcp(address).await, config, name).await
+}
+
+pub(crate) async fn tls_over(
+    stream: TcpStream,
+    config: Arc<ClientConfig>,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).expect("the name of a server");
-    TlsConnector::from(config).connect(name, tcp(address).await).await
+    TlsConnector::from(config).connect(name, stream).await
 }

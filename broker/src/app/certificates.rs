@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use pointsman_config::Config;
 
-use crate::mqtt::listen::{CertificateFiles, Tls, TlsError, load_or_make};
+use crate::mqtt::listen::{CertificateFiles, Shown, TlsError, load_or_make};
 
 const FOLDER: &str = "tls";
 
 /// The operator's certificate, or the local one.
-pub(super) fn load(config: &Config) -> Result<Tls, TlsError> {
+pub(super) fn load(config: &Config) -> Result<Shown, TlsError> {
     let own = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => {
             Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() })

@@ -4,6 +4,7 @@ mod password;
 mod policy;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -18,13 +19,15 @@ pub const ADMIN: &str = "admin";
 pub struct Identity {
     /// The user who authenticated; none for a guest.
     pub user: Option<Arc<str>>,
-    policy: BoundPolicy,
+    policy: ArcSwap<BoundPolicy>,
+    /// Which of the policies that there were over time it is.
+    generation: AtomicU64,
 }
 
 impl Identity {
     /// Whether the policy allows `action` on a topic or filter.
     pub fn may(&self, action: Action, resource: &str) -> bool {
-        self.policy.allows(action, resource)
+        self.policy.load().allows(action, resource)
     }
 
     /// What lifecycle events call the credential.
@@ -66,7 +69,9 @@ pub struct Credentials<'a> {
 /// Checks credentials and hands out identities.
 #[derive(Debug)]
 pub struct Auth {
-    guests: bool,
+    guests: AtomicBool,
+    /// Grows with each change of a policy.
+    generation: AtomicU64,
     guest_policy: ArcSwap<Policy>,
     admin_policy: Policy,
     admin_password: PasswordHash,
@@ -78,7 +83,8 @@ impl Auth {
     /// `guests`: whether a client without a user name may connect, as far as `guest_policy` goes.
     pub fn new(guests: bool, guest_policy: Policy, admin_password: PasswordHash) -> Auth {
         Auth {
-            guests,
+            guests: AtomicBool::new(guests),
+            generation: AtomicU64::new(0),
             guest_policy: ArcSwap::from_pointee(guest_policy),
             admin_policy: Policy::admin(),
             admin_password,
@@ -89,16 +95,18 @@ impl Auth {
     /// Says who the client is, or why it may not connect.
     pub async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Identity, Denial> {
         let client_id = credentials.client_id;
+        let guests = self.guests.load(Ordering::Relaxed);
+        let generation = AtomicU64::new(self.generation.load(Ordering::Acquire));
         let identity = match credentials.username {
-            None if self.guests => {
-                let policy = self.guest_policy.load().bind(client_id, None);
-                Identity { user: None, policy }
+            None if guests => {
+                let policy = ArcSwap::from_pointee(self.guest_policy.load().bind(client_id, None));
+                Identity { user: None, policy, generation }
             }
             None => return Err(Denial::CredentialsMissing),
             Some(name) => {
                 self.check_password(name, credentials.password.unwrap_or_default()).await?;
-                let policy = self.admin_policy.bind(client_id, Some(name));
-                Identity { user: Some(Arc::from(name)), policy }
+                let policy = ArcSwap::from_pointee(self.admin_policy.bind(client_id, Some(name)));
+                Identity { user: Some(Arc::from(name)), policy, generation }
             }
         };
         if identity.may(Action::Connect, client_id) {
@@ -106,6 +114,25 @@ impl Auth {
         }
         let principal = identity.principal().to_owned();
         Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
+    }
+
+    /// Has guests let in or not from now on; those who are connected stay.
+    pub fn set_guests(&self, guests: bool) {
+        self.guests.store(guests, Ordering::Relaxed);
+    }
+
+    /// Has another policy for guests from now on. Those who are connected have it once they are refreshed.
+    pub fn set_guest_policy(&self, policy: Policy) {
+        self.guest_policy.store(Arc::new(policy));
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives an identity the policy that there is now, if it has one of before.
+    pub fn refresh(&self, identity: &Identity, client_id: &str) {
+        let generation = self.generation.load(Ordering::Acquire);
+        if identity.user.is_none() && identity.generation.swap(generation, Ordering::AcqRel) != generation {
+            identity.policy.store(Arc::new(self.guest_policy.load().bind(client_id, None)));
+        }
     }
 
     /// The operator, who asks by another way than MQTT and so has no client id.

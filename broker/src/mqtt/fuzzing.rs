@@ -5,6 +5,7 @@
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,7 +14,7 @@ use super::codec::{
     FrameHead, OutboundPublish, Version, check_name, decode_connect, decode_control, encode_publish,
     frame_head, message_expiry, next_frame, parse_ack, parse_publish, without_alias,
 };
-use super::listen::WebSocketTransport;
+use super::listen::{WebSocketOptions, WebSocketTransport};
 
 /// A packet of more bytes is refused.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
@@ -115,7 +116,8 @@ pub fn websocket(bytes: &[u8]) {
 fn read_frames(frames: &[u8], step: usize) -> Vec<u8> {
     let mut cx = Context::from_waker(Waker::noop());
     let script = Script { bytes: Bytes::copy_from_slice(frames), step, pause: false };
-    let opened = pin!(WebSocketTransport::new(script, Bytes::new(), PACKET_BYTES_MAX)).poll(&mut cx);
+    let options = WebSocketOptions { message_bytes_max: PACKET_BYTES_MAX, ping_every: Duration::ZERO };
+    let opened = pin!(WebSocketTransport::new(script, Bytes::new(), options)).poll(&mut cx);
     let Poll::Ready(mut transport) = opened else { panic!("a socket waits before it is used") };
     let mut out = Vec::new();
     let mut chunk = [0; 100];

@@ -8,7 +8,7 @@ use super::Api;
 use super::problem::Problem;
 
 pub(super) async fn get(State(api): State<Api>) -> Response {
-    match &api.authority_pem {
+    match api.certificates.authority_pem() {
         Some(pem) => {
             let headers = [
                 (header::CONTENT_TYPE, "application/x-x509-ca-cert"),

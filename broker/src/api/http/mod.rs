@@ -1,6 +1,7 @@
 //! HTTP on the plain and the secure port: pages, status, the local authority's certificate, and the way to MQTT over
 //! WebSocket.
 
+mod arrival;
 mod authority;
 mod metrics;
 mod mqtt_socket;
@@ -12,24 +13,20 @@ mod retained;
 mod status;
 mod topics;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use axum::{Extension, Router};
+use pointsman_config::ListenerKind;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tracing::debug;
 
 use self::problem::Problem;
 use crate::mqtt::Hub;
-use crate::mqtt::listen::{accept, peer, tls_handshake};
+use crate::mqtt::listen::{Certificates, Gate, Visit, accept, asks_for_websocket, tls_handshake};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -49,10 +46,8 @@ pub struct Api {
     pub metrics_readers: MetricsReaders,
     /// The largest MQTT packet taken, which bounds WebSocket messages too.
     pub packet_bytes_max: usize,
-    /// Levels of a topic.
-    pub topic_levels_max: usize,
-    /// The local authority's certificate, if there is one.
-    pub authority_pem: Option<Arc<str>>,
+    /// What the server shows of itself, with the local authority's certificate if there is one.
+    pub certificates: Arc<Certificates>,
     /// What listens where, for the start page.
     pub listeners: Arc<Vec<Listener>>,
 }
@@ -60,8 +55,11 @@ pub struct Api {
 pub use metrics::MetricsReaders;
 pub use status::Listener;
 
+use arrival::{Arrival, converse};
+
 fn router(api: Api) -> Router {
     Router::new()
+        .route("/", any(root))
         .route("/api/status", get(status::get))
         .route("/ca.crt", get(authority::get))
         .route("/metrics", get(metrics::get))
@@ -74,6 +72,15 @@ fn router(api: Api) -> Router {
         .with_state(api)
 }
 
+/// `GET /`: the start page; or MQTT, for clients whose library goes there unless it is told another path.
+async fn root(state: State<Api>, arrival: Extension<Arrival>, request: Request) -> Response {
+    if asks_for_websocket(request.headers()) {
+        mqtt_socket::get(state, arrival, request).await
+    } else {
+        pages::get(request).await
+    }
+}
+
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
     Problem {
         status: StatusCode::METHOD_NOT_ALLOWED,
@@ -83,49 +90,31 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 }
 
 /// Serves HTTP on plain TCP.
-pub async fn serve_plain(listener: TcpListener, api: Api) {
-    let hub = Arc::clone(&api.hub);
-    let (service, patience) = (router(api), hub.connect_timeout());
-    let stopping = hub.stopping().clone();
-    accept(listener, stopping, move |stream, address| {
+pub async fn serve_plain(listener: TcpListener, gate: Arc<Gate>, api: Api) {
+    let stopping = api.hub.stopping().clone();
+    let service = router(api);
+    accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
         let service = service.clone();
-        async move { converse(stream, address, service, patience).await }
-    })
-    .await;
-}
-
-/// Serves HTTP on TLS.
-pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, api: Api) {
-    let hub = Arc::clone(&api.hub);
-    let (service, patience) = (router(api), hub.connect_timeout());
-    let stopping = hub.stopping().clone();
-    accept(listener, stopping, move |stream, address| {
-        let (service, acceptor, hub) = (service.clone(), acceptor.clone(), Arc::clone(&hub));
         async move {
-            let peer = peer(address, &hub);
-            if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
-                converse(stream, address, service, patience).await;
-            }
+            let Some(peer) = visit.introduce(&mut stream, ListenerKind::Http).await else { return };
+            converse(stream, Visit { peer, ..visit }, service).await;
         }
     })
     .await;
 }
 
-/// Speaks HTTP/1.1 on a connection until it ends or becomes a WebSocket. The head of a request may take as long as
-/// `patience`.
-async fn converse<T>(stream: T, address: SocketAddr, service: Router, patience: Duration)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service.layer(axum::Extension(address));
-    let result = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-        .with_upgrades()
-        .await;
-    if let Err(error) = result {
-        debug!(ip = %address.ip(), %error, "an HTTP connection ended badly");
-    }
+/// Serves HTTP on TLS.
+pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<Gate>, api: Api) {
+    let stopping = api.hub.stopping().clone();
+    let service = router(api);
+    accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
+        let (service, acceptor) = (service.clone(), acceptor.clone());
+        async move {
+            let Some(peer) = visit.introduce(&mut stream, ListenerKind::Https).await else { return };
+            if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
+                converse(stream, Visit { peer, ..visit }, service).await;
+            }
+        }
+    })
+    .await;
 }

@@ -1,6 +1,4 @@
-//! `GET /mqtt`: the handshake of MQTT over WebSocket.
-
-use std::net::SocketAddr;
+//! `GET /mqtt`, and `/` for those who ask for a WebSocket: the handshake of MQTT over WebSocket.
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -13,52 +11,70 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::Api;
+use super::arrival::Arrival;
 use super::problem::Problem;
-use crate::mqtt::listen::{HandshakeError, WebSocketTransport, accept_key, check_handshake, peer};
+use crate::mqtt::listen::{
+    Handshake, HandshakeError, Refused, WebSocketOptions, WebSocketTransport, check_handshake,
+};
 use crate::mqtt::{Peer, serve};
 use crate::telemetry::Transport;
 
 pub(super) async fn get(
     State(api): State<Api>,
-    Extension(address): Extension<SocketAddr>,
+    Extension(arrival): Extension<Arrival>,
     mut request: Request,
 ) -> Response {
-    let protocol = match check_handshake(request.headers()) {
-        Ok(protocol) => protocol,
-        Err(error) => return refuse(error),
+    let settings = arrival.gate().settings().clone();
+    let Handshake { accept, protocol } = match check_handshake(request.headers(), &settings.origins) {
+        Ok(handshake) => handshake,
+        Err(error) => return refuse(&error, &arrival),
     };
-    let key = request.headers().get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-    let accept = accept_key(key);
     let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
-        return refuse(HandshakeError::NotWebSocket);
+        return refuse(&HandshakeError::NotWebSocket, &arrival);
     };
-    let peer = peer(address, &api.hub);
+    let peer = match arrival.peer() {
+        Ok(peer) => peer,
+        Err(refused) => return too_many(refused),
+    };
+    let options =
+        WebSocketOptions { message_bytes_max: api.packet_bytes_max, ping_every: settings.websocket_ping };
     tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => carry(upgraded, peer, api).await,
-            Err(error) => debug!(%error, "a WebSocket ended in its handshake"),
+        // It keeps the connection's place.
+        let _arrival = arrival;
+        match tokio::time::timeout_at(peer.connect_by, upgrade).await {
+            Ok(Ok(upgraded)) => carry(upgraded, peer, options, api).await,
+            Ok(Err(error)) => debug!(%error, "a WebSocket ended in its handshake"),
+            Err(_) => {
+                debug!(ip = %peer.ip, "a WebSocket's handshake took longer than connect_timeout_seconds");
+            }
         }
     });
-    let headers = [
-        (header::CONNECTION, "Upgrade"),
-        (header::UPGRADE, "websocket"),
-        (header::SEC_WEBSOCKET_ACCEPT, accept.as_str()),
-        (header::SEC_WEBSOCKET_PROTOCOL, protocol),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
 }
 
 /// Speaks MQTT over what was an HTTP connection.
-async fn carry(upgraded: Upgraded, peer: Peer, api: Api) {
+async fn carry(upgraded: Upgraded, peer: Peer, options: WebSocketOptions, api: Api) {
     // In a box, and so are the sockets: the task is as large as an idle connection needs it, not as large as an upgrade.
-    match Box::pin(take_back(upgraded, api.packet_bytes_max)).await {
-        Some(Socket::Tls(socket)) => {
+    match Box::pin(take_back(upgraded, options)).await {
+        Some(Socket::Tls(mut socket)) => {
             let _open = api.hub.opened(Transport::Wss);
-            serve(socket, peer, api.hub).await;
+            serve(&mut *socket, peer, api.hub).await;
+            Box::pin(socket.finish()).await;
         }
-        Some(Socket::Plain(socket)) => {
+        Some(Socket::Plain(mut socket)) => {
             let _open = api.hub.opened(Transport::Ws);
-            serve(socket, peer, api.hub).await;
+            serve(&mut *socket, peer, api.hub).await;
+            Box::pin(socket.finish()).await;
         }
         None => {}
     }
@@ -71,30 +87,38 @@ enum Socket {
 }
 
 /// Takes the connection itself back out of hyper, whose wrapping would cost an indirection on every read and write.
-async fn take_back(upgraded: Upgraded, message_bytes_max: usize) -> Option<Socket> {
+async fn take_back(upgraded: Upgraded, options: WebSocketOptions) -> Option<Socket> {
     match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
         Ok(parts) => {
-            let io = parts.io.into_inner();
-            let socket = WebSocketTransport::new(io, parts.read_buf, message_bytes_max).await;
+            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, options).await;
             Some(Socket::Tls(Box::new(socket)))
         }
         Err(upgraded) => {
             let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-            let io = parts.io.into_inner();
-            let socket = WebSocketTransport::new(io, parts.read_buf, message_bytes_max).await;
+            let socket = WebSocketTransport::new(parts.io.into_inner(), parts.read_buf, options).await;
             Some(Socket::Plain(Box::new(socket)))
         }
     }
 }
 
-fn refuse(error: HandshakeError) -> Response {
-    let status = match error {
-        HandshakeError::NotWebSocket => StatusCode::UPGRADE_REQUIRED,
-        _ => StatusCode::BAD_REQUEST,
+fn refuse(error: &HandshakeError, arrival: &Arrival) -> Response {
+    let (status, title) = match error {
+        HandshakeError::NotWebSocket => (StatusCode::UPGRADE_REQUIRED, "Not an MQTT WebSocket handshake"),
+        HandshakeError::Key | HandshakeError::Subprotocol | HandshakeError::Version => {
+            (StatusCode::BAD_REQUEST, "Not an MQTT WebSocket handshake")
+        }
+        HandshakeError::Origin { .. } => {
+            arrival.gate().refuse(arrival.client, Refused::Origin);
+            (StatusCode::FORBIDDEN, "Origin not allowed")
+        }
     };
-    let problem = Problem { status, title: "Not an MQTT WebSocket handshake", detail: error.to_string() };
-    let mut response = problem.into_response();
+    let mut response = Problem { status, title, detail: error.to_string() }.into_response();
     response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
+}
+
+fn too_many(refused: Refused) -> Response {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Problem { status, title: "Too many connections", detail: refused.to_string() }.into_response()
 }

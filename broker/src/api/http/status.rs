@@ -10,7 +10,7 @@ use crate::pipeline::{BrokenRule, RuleStatus};
 /// A listener, for people and for the pages.
 #[derive(Debug, Clone, Serialize)]
 pub struct Listener {
-    /// `mqtt`, `mqtts`, `http` or `https`.
+    /// `mqtt`, `mqtts`, `http`, `https` or `mqtt+unix`.
     pub kind: &'static str,
     /// Its URL.
     pub url: String,
@@ -23,6 +23,8 @@ pub(super) struct Status {
     version: &'static str,
     listeners: Vec<Listener>,
     has_local_authority: bool,
+    connections: u64,
+    refused: Refused,
     clients: usize,
     subscriptions: usize,
     messages_in: u64,
@@ -35,6 +37,16 @@ pub(super) struct Status {
     rule_failures: u64,
     spine: Spine,
     log: Log,
+}
+
+/// Connections that did not come as far as CONNECT, by reason.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused {
+    connections_max: u64,
+    connect_rate: u64,
+    origin: u64,
+    proxy_header: u64,
 }
 
 #[derive(Serialize)]
@@ -58,11 +70,19 @@ struct Log {
 pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
     let spine = api.hub.spine_stats();
     let log = api.store.stats();
+    let refusals = &api.telemetry.refusals;
     Json(Status {
         name: "Pointsman",
         version: env!("CARGO_PKG_VERSION"),
         listeners: api.listeners.to_vec(),
-        has_local_authority: api.authority_pem.is_some(),
+        has_local_authority: api.certificates.authority_pem().is_some(),
+        connections: api.telemetry.connections_open.get(),
+        refused: Refused {
+            connections_max: refusals.connections_max.get(),
+            connect_rate: refusals.connect_rate.get(),
+            origin: refusals.origin.get(),
+            proxy_header: refusals.proxy_header.get(),
+        },
         clients: api.hub.connections(),
         subscriptions: api.hub.subscriptions(),
         messages_in: api.telemetry.received.messages_total(),

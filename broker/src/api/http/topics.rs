@@ -29,8 +29,9 @@ pub(super) async fn post(
 ) -> Result<Response, Response> {
     let operator = operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
     let request = Request::read(&uri, &headers).map_err(|detail| bad(detail).into_response())?;
-    if request.topic.split('/').count() > api.topic_levels_max {
-        let detail = format!("the topic has more levels than topic_levels_max ({})", api.topic_levels_max);
+    let topic_levels_max = api.hub.limits().topic_levels_max;
+    if request.topic.split('/').count() > topic_levels_max {
+        let detail = format!("the topic has more levels than topic_levels_max ({topic_levels_max})");
         return Err(bad(detail).into_response());
     }
     // Nobody publishes as the server does, whatever a policy says.

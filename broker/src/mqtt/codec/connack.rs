@@ -38,12 +38,26 @@ pub struct ConnackOptions<'a> {
     pub topic_alias_max: u16,
 }
 
+/// The return code of 3.1.1 for what has none of its own.
+const SERVER_UNAVAILABLE: u8 = 3;
+
 /// Writes CONNACK.
 pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, options: &ConnackOptions<'_>) {
+    encode_connack_within(out, version, reason, options, u32::MAX);
+}
+
+/// As [`encode_connack`], without the words where the packet would be longer than the client takes. [MQTT5-3.2.2-19]
+pub fn encode_connack_within(
+    out: &mut BytesMut,
+    version: Version,
+    reason: Reason,
+    options: &ConnackOptions<'_>,
+    packet_bytes_max: u32,
+) {
     // A refusal says that there is no session, and 3.1 has no word for it. [MQTT-3.2.2-4, MQTT5-3.2.2-6]
     let present = options.session_present && reason == Reason::Success && version != Version::V31;
     if version != Version::V5 {
-        out.put_slice(&[0x20, 2, u8::from(present), reason.connack_v3()]);
+        out.put_slice(&[0x20, 2, u8::from(present), reason.connack_v3().unwrap_or(SERVER_UNAVAILABLE)]);
         return;
     }
     let mut properties = Vec::new();
@@ -51,17 +65,27 @@ pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, opti
         put_terms(&mut properties, options);
     }
     if let Some(text) = options.reason_string.map(reason_text).filter(|text| !text.is_empty()) {
+        let without = properties.len();
         properties.put_u8(REASON_STRING);
         put_text(&mut properties, text);
+        let remaining = remaining_len(properties.len());
+        if 1 + remaining_length_len(remaining) + remaining > packet_bytes_max as usize {
+            properties.truncate(without);
+        }
     }
     out.put_u8(0x20);
-    write_remaining_length(out, 2 + remaining_length_len(properties.len()) + properties.len());
+    write_remaining_length(out, remaining_len(properties.len()));
     out.put_slice(&[u8::from(present), reason as u8]);
     write_remaining_length(out, properties.len());
     out.put_slice(&properties);
 }
 
-/// What a client that comes in has to know.
+fn remaining_len(properties_len: usize) -> usize {
+    2 + remaining_length_len(properties_len) + properties_len
+}
+
+/// What a client that comes in has to know. What is not said is offered: QoS 2, retained messages, wildcards,
+/// subscription identifiers, shared subscriptions (MQTT 5 §3.2.2.3).
 fn put_terms(out: &mut Vec<u8>, options: &ConnackOptions<'_>) {
     if let Some(seconds) = options.session_expiry_seconds {
         out.put_u8(SESSION_EXPIRY);

@@ -226,6 +226,10 @@ fn read_will(
         }
     }
     let topic = reader.name("will topic")?.to_owned();
+    if topic.is_empty() || topic.contains(['+', '#']) {
+        // [MQTT-4.7.1-1, MQTT-4.7.3-1]
+        return Err(ProtocolError::malformed("the will topic is empty or has a wildcard"));
+    }
     let payload = Bytes::copy_from_slice(reader.binary("will payload")?);
     Ok(Will { topic, payload, qos, retain, delay_seconds, properties: kept })
 }

@@ -15,13 +15,13 @@ mod subscribe;
 mod text;
 
 pub use ack::{Ack, encode_ack, encode_ack_with, encode_pingresp, parse_ack};
-pub use connack::{ConnackOptions, encode_connack};
+pub use connack::{ConnackOptions, encode_connack, encode_connack_within};
 pub use connect::{Connect, Will, decode_connect, version_of_connect};
 pub use control::{Control, decode_control};
 pub use disconnect::{encode_auth, encode_disconnect, encode_disconnect_within};
 pub use frame::{FrameHead, frame_head, next_frame, remaining_length_len, write_remaining_length};
 pub(crate) use publish::without_alias;
-pub use publish::{OutboundPublish, PublishView, encode_publish, message_expiry, parse_publish};
+pub use publish::{OutboundPublish, PublishView, encode_publish, message_expiry, parse_publish, publish_len};
 pub use reason::Reason;
 pub use subscribe::{RetainHandling, Subscription};
 pub use subscribe::{encode_suback, encode_suback_with, encode_unsuback, encode_unsuback_with};

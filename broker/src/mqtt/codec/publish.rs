@@ -125,28 +125,48 @@ pub struct OutboundPublish<'a> {
     pub expiry_seconds: Option<u32>,
 }
 
+/// Bytes of the packet that [`encode_publish`] writes, whatever its packet id.
+pub fn publish_len(version: Version, publish: &OutboundPublish<'_>) -> usize {
+    let remaining = remaining_len(version, publish);
+    1 + remaining_length_len(remaining) + remaining
+}
+
 /// Writes a PUBLISH.
 pub fn encode_publish(out: &mut BytesMut, version: Version, publish: &OutboundPublish<'_>) {
     let (topic, payload) = publish.body.split_at(publish.topic_len);
-    let with_properties = version == Version::V5;
-    let topic = if with_properties && !publish.send_topic { &[0, 0] } else { topic };
-    let id_len = if publish.qos > QoS::AtMostOnce { 2 } else { 0 };
-    let properties_len = if with_properties { properties_len(publish) } else { 0 };
-    let head = if with_properties { remaining_length_len(properties_len) + properties_len } else { 0 };
-    let remaining = topic.len() + id_len + head + payload.len();
+    let remaining = remaining_len(version, publish);
     out.reserve(remaining + 5);
     let first = 0x30 | u8::from(publish.dup) << 3 | (publish.qos as u8) << 1 | u8::from(publish.retain);
     out.put_u8(first);
     write_remaining_length(out, remaining);
-    out.put_slice(topic);
-    if id_len > 0 {
+    out.put_slice(if names_topic(version, publish) { topic } else { NO_TOPIC });
+    if publish.qos > QoS::AtMostOnce {
         out.put_u16(publish.packet_id);
     }
-    if with_properties {
-        write_remaining_length(out, properties_len);
+    if version == Version::V5 {
+        write_remaining_length(out, properties_len(publish));
         put_properties(out, publish);
     }
     out.put_slice(payload);
+}
+
+/// A topic name of no bytes, for which an alias stands.
+const NO_TOPIC: &[u8] = &[0, 0];
+
+fn names_topic(version: Version, publish: &OutboundPublish<'_>) -> bool {
+    publish.send_topic || version != Version::V5
+}
+
+fn remaining_len(version: Version, publish: &OutboundPublish<'_>) -> usize {
+    let topic = if names_topic(version, publish) { publish.topic_len } else { NO_TOPIC.len() };
+    let id = if publish.qos > QoS::AtMostOnce { 2 } else { 0 };
+    let properties = if version == Version::V5 {
+        let len = properties_len(publish);
+        remaining_length_len(len) + len
+    } else {
+        0
+    };
+    topic + id + properties + publish.body.len() - publish.topic_len
 }
 
 fn properties_len(publish: &OutboundPublish<'_>) -> usize {

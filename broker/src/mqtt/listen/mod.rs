@@ -1,95 +1,58 @@
 //! Listeners: they accept, and hand each connection to a task of its own at once, so that one that is silent in
 //! its handshake delays nobody.
 
+mod accept;
+mod forwarded;
+mod gate;
+mod handshake;
+mod proxy;
+mod rate;
+mod socket;
 mod tls;
 mod websocket;
 
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
+use pointsman_config::ListenerKind;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::session::{Hub, Peer, serve};
 use crate::telemetry::Transport;
 
-pub use tls::{CertificateFiles, Tls, TlsError, load_or_make};
-pub use websocket::{HandshakeError, WebSocketTransport, accept_key, check_handshake};
-
-/// Connections that the kernel may hold for us while we are busy.
-const BACKLOG: i32 = 4096;
-
-/// Binds a listener; the address is taken exclusively.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// Accepts until told to stop; `handle` runs on a task of its own for each connection.
-pub async fn accept<H, F>(listener: TcpListener, stopping: CancellationToken, handle: H)
-where
-    H: Fn(TcpStream, SocketAddr) -> F,
-    F: Future<Output = ()> + Send + 'static,
-{
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                // A packet is written when it is complete: waiting for more only delays it.
-                if let Err(error) = stream.set_nodelay(true) {
-                    debug!(%error, "a connection ended before it began");
-                    continue;
-                }
-                tokio::spawn(handle(stream, address));
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept; trying again");
-                // Most often the process has no file descriptor left, which passes.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
+pub use accept::{Visit, accept};
+pub use forwarded::client_address;
+pub use gate::{Gate, GateSettings, Place, Refused};
+pub use handshake::{Handshake, HandshakeError, asks_for_websocket, check_handshake};
+pub use proxy::{Proxied, ProxyHeaderError, read_header};
+pub use socket::{UnixSocketError, adopt_tcp, adopt_unix, bind, bind_unix};
+pub use tls::{CertificateFiles, Certificates, Shown, TlsError, load_or_make};
+pub use websocket::{WebSocketOptions, WebSocketTransport};
 
 /// Serves MQTT on plain TCP.
-pub async fn serve_tcp(listener: TcpListener, hub: Arc<Hub>) {
+pub async fn serve_tcp(listener: TcpListener, gate: Arc<Gate>, hub: Arc<Hub>) {
     let stopping = hub.stopping().clone();
-    accept(listener, stopping, move |stream, address| {
+    accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
         let hub = Arc::clone(&hub);
         async move {
-            let peer = peer(address, &hub);
-            let _open = hub.opened(Transport::Tcp);
-            serve(stream, peer, hub).await;
+            if let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtt).await {
+                let _open = hub.opened(Transport::Tcp);
+                serve(stream, peer, hub).await;
+            }
         }
     })
     .await;
 }
 
 /// Serves MQTT on TLS.
-pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hub>) {
+pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<Gate>, hub: Arc<Hub>) {
     let stopping = hub.stopping().clone();
-    accept(listener, stopping, move |stream, address| {
+    accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
         let (hub, acceptor) = (Arc::clone(&hub), acceptor.clone());
         async move {
-            let peer = peer(address, &hub);
+            let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtts).await else { return };
             if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
                 let _open = hub.opened(Transport::Tls);
                 // In a box: every stage of a connection would have room for its own.
@@ -100,9 +63,18 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, hub: Arc<Hu
     .await;
 }
 
-/// The peer at an address, whose time for CONNECT starts now.
-pub fn peer(address: SocketAddr, hub: &Hub) -> Peer {
-    Peer { ip: address.ip(), connect_by: Instant::now() + hub.connect_timeout() }
+/// Serves MQTT on a unix socket.
+pub async fn serve_unix(listener: UnixListener, gate: Arc<Gate>, hub: Arc<Hub>) {
+    let stopping = hub.stopping().clone();
+    accept(listener, gate, stopping, move |stream, visit: Visit| {
+        let hub = Arc::clone(&hub);
+        async move {
+            let Visit { peer, place: _place, .. } = visit;
+            let _open = hub.opened(Transport::Unix);
+            serve(stream, peer, hub).await;
+        }
+    })
+    .await;
 }
 
 /// Shakes hands; `None` if that fails or takes too long.

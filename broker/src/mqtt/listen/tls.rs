@@ -6,11 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -36,6 +39,9 @@ pub enum TlsError {
         #[source]
         source: std::io::Error,
     },
+    /// There is no TLS in this build.
+    #[error("TLS cannot be set up")]
+    Library(#[source] rustls::Error),
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
@@ -60,12 +66,53 @@ pub enum TlsError {
     },
 }
 
-/// The acceptor, and the local authority's certificate (PEM) if that is what signed the server's.
-pub struct Tls {
-    /// Shakes hands.
-    pub acceptor: TlsAcceptor,
-    /// What users are to trust; none with certificates of the operator's own.
-    pub authority_pem: Option<String>,
+/// What the server shows of itself, which can be replaced while it runs: handshakes that begin afterwards show the new.
+#[derive(Debug)]
+pub struct Certificates {
+    shown: ArcSwap<Shown>,
+}
+
+/// A certificate with its key, ready to be shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    key: Arc<CertifiedKey>,
+    /// The local authority's certificate (PEM) if that is what signed: what users are to trust. None with certificates of
+    /// the operator's own.
+    pub authority_pem: Option<Arc<str>>,
+}
+
+impl Certificates {
+    /// Shows this.
+    pub fn new(shown: Shown) -> Arc<Certificates> {
+        Arc::new(Certificates { shown: ArcSwap::from_pointee(shown) })
+    }
+
+    /// Shows something else from now on.
+    pub fn set(&self, shown: Shown) {
+        self.shown.store(Arc::new(shown));
+    }
+
+    /// What users are to trust, if that is not somebody they trust anyway.
+    pub fn authority_pem(&self) -> Option<Arc<str>> {
+        self.shown.load().authority_pem.clone()
+    }
+
+    /// What shakes hands.
+    pub fn acceptor(self: &Arc<Certificates>) -> Result<TlsAcceptor, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Library)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<Certificates>::clone(self));
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.shown.load().key))
+    }
 }
 
 /// Loads the operator's certificate, or the local one of `directory`, which is made if it is not there.
@@ -76,9 +123,9 @@ pub fn load_or_make(
     own: Option<&CertificateFiles>,
     directory: &Path,
     host_name: &str,
-) -> Result<Tls, TlsError> {
+) -> Result<Shown, TlsError> {
     if let Some(files) = own {
-        return Ok(Tls { acceptor: acceptor(&files.certificate, &files.key)?, authority_pem: None });
+        return Ok(Shown { key: load_key(&files.certificate, &files.key)?, authority_pem: None });
     }
     let authority = directory.join("ca.crt");
     let authority_key = directory.join("ca.key");
@@ -93,8 +140,8 @@ pub fn load_or_make(
         make_server(&authority_key, &certificate, &key, host_name)?;
         write_file(&names, host_name, 0o644)?;
     }
-    let authority_pem = read_file(&authority)?;
-    Ok(Tls { acceptor: acceptor(&certificate, &key)?, authority_pem: Some(authority_pem) })
+    let authority_pem = Some(Arc::from(read_file(&authority)?));
+    Ok(Shown { key: load_key(&certificate, &key)?, authority_pem })
 }
 
 fn make_authority(certificate: &Path, key: &Path) -> Result<(), TlsError> {
@@ -140,7 +187,8 @@ fn make_server(
     write_file(certificate, &made.pem(), 0o644)
 }
 
-fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+/// Reads a certificate with its key, and sees that they go together.
+fn load_key(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     let no_certificate = || TlsError::Pem { path: certificate.to_owned(), what: "certificate" };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
@@ -150,16 +198,13 @@ fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|_| TlsError::Pem { path: key.to_owned(), what: "private key" })?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|source| TlsError::Pair {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        })?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let provider = rustls::crypto::ring::default_provider();
+    let certified = CertifiedKey::from_der(chain, private, &provider).map_err(|source| TlsError::Pair {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(certified))
 }
 
 fn read_file(path: &Path) -> Result<String, TlsError> {
@@ -211,7 +256,7 @@ mod tests {
         let file = directory.path().join("x.pem");
         fs::write(&file, "not a certificate").unwrap();
         let files = CertificateFiles { certificate: file.clone(), key: file };
-        let error = load_or_make(Some(&files), directory.path(), "alpha").err().unwrap();
+        let error = load_or_make(Some(&files), directory.path(), "alpha").unwrap_err();
         assert!(error.to_string().contains("x.pem"), "{error}");
     }
 }

@@ -1,67 +1,36 @@
 //! MQTT in WebSocket frames: a stream of bytes to the session, binary messages to the browser.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use futures_util::{Sink, Stream};
-use hyper::HeaderMap;
-use hyper::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::{Sink, SinkExt, Stream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
-use tokio_tungstenite::tungstenite::{Error, Message, handshake::derive_accept_key};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::mqtt::session::ClosedInOrder;
 
 /// What is read from the transport at a time; each connection has a buffer of this size.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
-/// Why a request is no handshake that leads to MQTT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HandshakeError {
-    /// It does not ask for a WebSocket.
-    #[error("this address speaks MQTT over WebSocket; connect with an MQTT client, or open / in a browser")]
-    NotWebSocket,
-    /// It asks for another version of the protocol than 13.
-    #[error("Sec-WebSocket-Version must be 13")]
-    Version,
-    /// It has no key.
-    #[error("Sec-WebSocket-Key is missing")]
-    Key,
-    /// It does not offer MQTT.
-    #[error("Sec-WebSocket-Protocol must offer mqtt")]
-    Subprotocol,
-}
+/// How long a client that broke the rules of WebSocket has to read why.
+const LINGER: Duration = Duration::from_secs(2);
 
-/// Checks the headers of a handshake (RFC 6455 §4.2.1) and gives the subprotocol to answer with. [MQTT-6.0.0-3]
-///
-/// Extensions are not taken up: `permessage-deflate` is declined by not being named in the answer.
-pub fn check_handshake(headers: &HeaderMap) -> Result<&'static str, HandshakeError> {
-    let has = |name, wanted: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
-    };
-    if !has(CONNECTION, "upgrade") || !has(UPGRADE, "websocket") {
-        return Err(HandshakeError::NotWebSocket);
-    }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(HandshakeError::Version);
-    }
-    if !headers.contains_key(SEC_WEBSOCKET_KEY) {
-        return Err(HandshakeError::Key);
-    }
-    let offered = ["mqtt", "mqttv3.1"].into_iter().find(|protocol| has(SEC_WEBSOCKET_PROTOCOL, protocol));
-    offered.ok_or(HandshakeError::Subprotocol)
-}
-
-/// The `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`.
-pub fn accept_key(key: &[u8]) -> String {
-    derive_accept_key(key)
+/// What a WebSocket goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct WebSocketOptions {
+    /// A frame or message of more bytes ends it.
+    pub message_bytes_max: usize,
+    /// After so long without traffic the client is sent a ping, so that nothing between takes the connection for dead;
+    /// zero for never.
+    pub ping_every: Duration,
 }
 
 /// A WebSocket as a stream of bytes.
@@ -72,35 +41,109 @@ pub struct WebSocketTransport<T> {
     closed: bool,
     /// Whether that was with a Close frame.
     in_order: bool,
+    /// What the client did wrong, if that is why it ended.
+    fault: Option<Fault>,
+    close_sent: bool,
+    idle: Option<Idle>,
+}
+
+/// A breach of the rules of WebSocket: the code of the Close frame and its words.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    code: CloseCode,
+    words: &'static str,
+}
+
+/// Notices that nothing has gone either way for long.
+struct Idle {
+    every: Duration,
+    latest: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(every: Duration) -> Idle {
+        let latest = Instant::now();
+        Idle { every, latest, timer: Box::pin(tokio::time::sleep_until(latest + every)) }
+    }
+
+    /// Whether a ping is due. The timer is not moved with all that goes by, only when it has run out.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut due = false;
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if now >= self.latest + self.every {
+                self.latest = now;
+                due = true;
+            }
+            self.timer.as_mut().reset(self.latest + self.every);
+        }
+        due
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
-    /// Takes over a connection whose handshake is done, with what was read beyond it. A frame or message of more than
-    /// `message_bytes_max` ends it.
-    pub async fn new(transport: T, read: Bytes, message_bytes_max: usize) -> WebSocketTransport<T> {
+    /// Takes over a connection whose handshake is done, with what was read beyond it.
+    pub async fn new(transport: T, read: Bytes, options: WebSocketOptions) -> WebSocketTransport<T> {
+        let max = options.message_bytes_max;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             // What the session writes is a batch already.
             .write_buffer_size(0)
-            .max_write_buffer_size(2 * message_bytes_max.max(1024 * 1024))
-            .max_frame_size(Some(message_bytes_max))
-            .max_message_size(Some(message_bytes_max));
+            .max_write_buffer_size(2 * max.max(1024 * 1024))
+            .max_frame_size(Some(max))
+            .max_message_size(Some(max));
         // A copy: what was read shares the buffer of the HTTP connection, which would stay for as long as this one.
         let read = read.to_vec();
         let socket = WebSocketStream::from_partially_read(transport, read, Role::Server, Some(config)).await;
-        WebSocketTransport { socket, rest: Bytes::new(), closed: false, in_order: false }
+        let idle = (!options.ping_every.is_zero()).then(|| Idle::new(options.ping_every));
+        WebSocketTransport {
+            socket,
+            rest: Bytes::new(),
+            closed: false,
+            in_order: false,
+            fault: None,
+            close_sent: false,
+            idle,
+        }
     }
 
+    /// Ends it when the session is done with it. A client that broke the rules is told how, and what it still sends is
+    /// read for a moment: the system would throw the Close frame away together with what nobody read.
+    pub async fn finish(mut self) {
+        if self.fault.is_none() {
+            return;
+        }
+        let telling = async {
+            if !self.close_sent {
+                self.close_sent = true;
+                self.socket.send(Message::Close(Some(self.close_frame()))).await.map_err(into_io)?;
+            }
+            let transport = self.socket.get_mut();
+            transport.shutdown().await?;
+            let mut scratch = vec![0; READ_BUFFER_BYTES];
+            while transport.read(&mut scratch).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(LINGER, telling).await;
+    }
+
+    fn close_frame(&self) -> CloseFrame {
+        let fault = self.fault.unwrap_or(Fault { code: CloseCode::Normal, words: "" });
+        CloseFrame { code: fault.code, reason: fault.words.into() }
+    }
+
+    /// The bytes of the next binary message; `None` at the end.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         loop {
             return match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Some(Ok(Message::Binary(bytes)))) => Poll::Ready(Ok(Some(bytes))),
                 // [MQTT-6.0.0-1]
-                Poll::Ready(Some(Ok(Message::Text(_)))) => Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a text frame; MQTT is binary",
-                ))),
+                Poll::Ready(Some(Ok(Message::Text(_)))) => Poll::Ready(Err(self.fault(Fault {
+                    code: CloseCode::Unsupported,
+                    words: "MQTT is binary, and this was a text frame",
+                }))),
                 // Pings are answered by the library when it is polled next.
                 Poll::Ready(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => continue,
                 Poll::Ready(Some(Ok(Message::Close(_)))) => {
@@ -110,9 +153,49 @@ impl<T: AsyncRead + AsyncWrite + Unpin> WebSocketTransport<T> {
                 Poll::Ready(None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed))) => {
                     Poll::Ready(Ok(None))
                 }
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(into_io(error))),
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(match fault_of(&error) {
+                    Some(fault) => self.fault(fault),
+                    None => into_io(error),
+                })),
             };
         }
+    }
+
+    fn fault(&mut self, fault: Fault) -> io::Error {
+        self.fault = Some(fault);
+        io::Error::new(io::ErrorKind::InvalidData, fault.words)
+    }
+
+    fn note_traffic(&mut self) {
+        if let Some(idle) = &mut self.idle {
+            idle.latest = Instant::now();
+        }
+    }
+
+    /// Sends a ping if one is due. A client that does not take what it is sent needs none.
+    fn poll_ping(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let due = self.idle.as_mut().is_some_and(|idle| idle.poll_due(cx));
+        if due && !self.closed && Pin::new(&mut self.socket).poll_ready(cx).is_ready() {
+            Pin::new(&mut self.socket).start_send(Message::Ping(Bytes::new())).map_err(into_io)?;
+            if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx) {
+                flushed.map_err(into_io)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the client did wrong, if an error says that it did.
+fn fault_of(error: &Error) -> Option<Fault> {
+    match error {
+        Error::Capacity(_) => {
+            Some(Fault { code: CloseCode::Size, words: "larger than limits.packet_bytes_max" })
+        }
+        // That the other side is gone without a word is no breach that it could be told of.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some(Fault { code: CloseCode::Protocol, words: "not a frame of RFC 6455" }),
+        Error::Utf8(_) => Some(Fault { code: CloseCode::Invalid, words: "text that is not UTF-8" }),
+        _ => None,
     }
 }
 
@@ -129,6 +212,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketTransport<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.poll_ping(cx)?;
         let mut any = false;
         loop {
             let count = self.rest.len().min(buffer.remaining());
@@ -139,12 +223,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocketTransport<T> {
                 return Poll::Ready(Ok(()));
             }
             if self.closed {
-                let ended = if self.in_order { Err(io::Error::other(ClosedInOrder)) } else { Ok(()) };
+                let ended = match self.fault {
+                    Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.words)),
+                    None if self.in_order => Err(io::Error::other(ClosedInOrder)),
+                    None => Ok(()),
+                };
                 return Poll::Ready(ended);
             }
             // Several messages at once, as far as they are there: the session handles them together.
             match self.poll_message(cx) {
-                Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
+                Poll::Ready(Ok(Some(bytes))) => {
+                    self.rest = bytes;
+                    self.note_traffic();
+                }
                 Poll::Ready(Err(error)) if !any => return Poll::Ready(Err(error)),
                 // What was read before the end is handled first.
                 Poll::Ready(Ok(None) | Err(_)) => self.closed = true,
@@ -163,6 +254,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketTransport<T> {
         }
         let message = Message::Binary(Bytes::copy_from_slice(bytes));
         Pin::new(&mut self.socket).start_send(message).map_err(into_io)?;
+        self.note_traffic();
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -171,50 +263,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketTransport<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let close = Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }));
-        if !self.closed {
-            self.closed = true;
+        if !self.closed && !self.close_sent {
+            self.close_sent = true;
+            let close = Message::Close(Some(self.close_frame()));
             // A socket that is closing already needs no second close.
             let _ = Pin::new(&mut self.socket).start_send(close);
         }
+        self.closed = true;
         Pin::new(&mut self.socket).poll_close(cx).map_err(into_io)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    const GOOD: [(&str, &str); 5] = [
-        ("connection", "keep-alive, Upgrade"),
-        ("upgrade", "websocket"),
-        ("sec-websocket-version", "13"),
-        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("sec-websocket-protocol", "mqttv3.1, mqtt"),
-    ];
-
-    #[test]
-    fn a_handshake_needs_every_header_and_mqtt() {
-        assert_eq!(check_handshake(&headers(&GOOD)), Ok("mqtt"));
-        for (missing, error) in [
-            ("connection", HandshakeError::NotWebSocket),
-            ("upgrade", HandshakeError::NotWebSocket),
-            ("sec-websocket-version", HandshakeError::Version),
-            ("sec-websocket-key", HandshakeError::Key),
-            ("sec-websocket-protocol", HandshakeError::Subprotocol),
-        ] {
-            let mut headers = headers(&GOOD);
-            headers.remove(missing);
-            assert_eq!(check_handshake(&headers), Err(error), "{missing}");
-        }
-    }
-
-    #[test]
-    fn the_accept_key_is_that_of_the_standards_example() {
-        assert_eq!(accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

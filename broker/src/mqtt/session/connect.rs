@@ -11,9 +11,8 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
     ConnackOptions, Connect, ProtocolError, Reason, Version, Will, decode_connect, encode_connack,
-    encode_disconnect, frame_head, version_of_connect,
+    encode_connack_within, encode_disconnect, frame_head, version_of_connect,
 };
-use super::Hub;
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
 use super::lifecycle::reason;
@@ -21,6 +20,7 @@ use super::outbox::Delivery;
 use super::session::Session;
 use super::sessions::SessionRefused;
 use super::wills::WillOrigin;
+use super::{Hub, SessionLimits};
 use crate::auth::{Action, Credentials, Denial, Identity};
 use pointsman_rules::topic::validate_topic;
 
@@ -54,12 +54,6 @@ pub async fn serve<T>(mut transport: T, peer: Peer, hub: Arc<Hub>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Ok(_place) = Arc::clone(&hub.places).try_acquire_owned() else {
-        hub.telemetry.refusals_total.add(1);
-        hub.telemetry.connects_refused.add(Reason::QuotaExceeded as u8);
-        debug!(ip = %peer.ip, "refused: connections_max is reached");
-        return;
-    };
     let mut inbound = BytesMut::new();
     // What is over before the connection idles is in a box of its own: a task is as large as the largest it ever holds.
     let greeting = Box::pin(greet(&mut transport, &mut inbound, peer, &hub));
@@ -78,25 +72,20 @@ where
 async fn converse<T>(
     mut transport: T,
     inbound: BytesMut,
-    connect: Connect,
+    mut connect: Connect,
     assigned: bool,
     client: Arc<Client>,
     hub: &Arc<Hub>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let expiry_seconds = session_expiry_seconds(&connect, hub);
+    let limits = hub.limits();
+    let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
     let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid());
-    let taken = Box::pin(taken).await;
-    let (session, session_present) = match taken {
+    let (session, session_present) = match Box::pin(taken).await {
         Ok(taken) => taken,
         Err(refused) => {
-            let reason = match &refused {
-                SessionRefused::TooMany(_) => Reason::QuotaExceeded,
-                SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
-            };
-            let refusal = Refusal { reason, detail: crate::report::chain(&refused) };
-            Box::pin(refuse(&mut transport, &connect, hub, &refusal)).await;
+            Box::pin(turn_away(&mut transport, &connect, hub, &refused)).await;
             hub.registry.leave(&client, hub.clock.now_ms());
             client.set_ended();
             return;
@@ -106,38 +95,47 @@ async fn converse<T>(
     hub.wills.connected(hub, &client.client_id, session_present);
     let _ = client.session.set(Arc::clone(&session));
     session.set_identity(Arc::clone(&client.identity));
-    hub.subscriptions.changed();
+    if session_present {
+        // Its client may receive other things than before.
+        hub.subscriptions.changed();
+    }
     hub.announce_connected(&client, &session);
-    let welcomed = Welcome { session_present, assigned, expiry_seconds };
-    let (end, in_hand) = match Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await {
+    let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits };
+    let welcomed = Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await;
+    let will = connect.will.take();
+    let (end, in_hand) = match welcomed {
         Ok(()) => {
-            let mut connection = Box::new(Connection::new(
-                transport,
-                Arc::clone(hub),
-                Arc::clone(&client),
-                Arc::clone(&session),
-                &connect,
-                inbound,
-            ));
+            let (hub, client, session) = (Arc::clone(hub), Arc::clone(&client), Arc::clone(&session));
+            let connection = Connection::new(transport, hub, limits, client, session, &connect, inbound);
+            let mut connection = Box::new(connection);
+            drop(connect);
             connection.run().await
         }
         Err(error) => (End::Lost(error.to_string()), VecDeque::new()),
     };
     debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-    farewell(hub, &client, &session, connect.will, &end, in_hand);
+    farewell(hub, &client, &session, will, &end, in_hand);
 }
 
-/// How long the session is to outlive the connection, within the limit.
-fn session_expiry_seconds(connect: &Connect, hub: &Hub) -> u32 {
-    connect.session_expiry_seconds.min(hub.limits.session_expiry_max_seconds)
+/// Answers a CONNECT whose session cannot be had.
+async fn turn_away<T>(transport: &mut T, connect: &Connect, hub: &Hub, refused: &SessionRefused)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let reason = match refused {
+        SessionRefused::TooMany(_) => Reason::QuotaExceeded,
+        SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
+    };
+    refuse(transport, connect, hub, &Refusal { reason, detail: crate::report::chain(refused) }).await;
 }
 
 /// What CONNACK has to say besides success.
-struct Welcome {
+struct Welcome<'a> {
     session_present: bool,
     /// Whether the server made up the client id.
     assigned: bool,
     expiry_seconds: u32,
+    limits: &'a SessionLimits,
 }
 
 /// What a client that asks for response information is told: its own part of the tree for responses.
@@ -192,14 +190,14 @@ async fn welcome<T>(
     transport: &mut T,
     client: &Client,
     connect: &Connect,
-    welcome: Welcome,
+    welcome: Welcome<'_>,
     hub: &Hub,
 ) -> std::io::Result<()>
 where
     T: AsyncWrite + Unpin,
 {
     hub.telemetry.connections_total.add(1);
-    let keep_alive = keep_alive_seconds(connect, hub);
+    let keep_alive = keep_alive_seconds(connect, welcome.limits);
     let response_info = format!("{RESPONSE_PREFIX}{}", client.client_id);
     let options = ConnackOptions {
         session_present: welcome.session_present,
@@ -209,9 +207,9 @@ where
         assigned_client_id: welcome.assigned.then_some(&*client.client_id),
         reason_string: None,
         server_keep_alive_seconds: (keep_alive != connect.keep_alive_seconds).then_some(keep_alive),
-        receive_max: hub.limits.receive_max,
-        packet_bytes_max: u32::try_from(hub.limits.packet_bytes_max).unwrap_or(u32::MAX),
-        topic_alias_max: hub.limits.topic_alias_max,
+        receive_max: welcome.limits.receive_max,
+        packet_bytes_max: u32::try_from(welcome.limits.packet_bytes_max).unwrap_or(u32::MAX),
+        topic_alias_max: welcome.limits.topic_alias_max,
         ..ConnackOptions::default()
     };
     let mut out = BytesMut::new();
@@ -224,8 +222,8 @@ where
 }
 
 /// The keep-alive that counts.
-pub(crate) fn keep_alive_seconds(connect: &Connect, hub: &Hub) -> u16 {
-    let max = hub.limits.keep_alive_max_seconds;
+pub(crate) fn keep_alive_seconds(connect: &Connect, limits: &SessionLimits) -> u16 {
+    let max = limits.keep_alive_max_seconds;
     // Only MQTT 5 can be told another value than it asked for. [MQTT5-3.1.2-21]
     if max == 0 || connect.version != Version::V5 {
         return connect.keep_alive_seconds;
@@ -249,13 +247,14 @@ async fn read_connect<T>(
 where
     T: AsyncRead + Unpin,
 {
+    let packet_bytes_max = hub.limits().packet_bytes_max;
     loop {
         if inbound.first().is_some_and(|first| first >> 4 != 1) {
             // [MQTT-3.1.0-1]
             let error = ProtocolError::new(Reason::ProtocolError, "the first packet is not CONNECT");
             return Err(Unreadable { version: None, error });
         }
-        let head = frame_head(inbound, hub.limits.packet_bytes_max);
+        let head = frame_head(inbound, packet_bytes_max);
         let head = head.map_err(|error| Unreadable { version: version_of_connect(inbound), error })?;
         if let Some(head) = head.filter(|head| inbound.len() >= head.len) {
             let packet = inbound.split_to(head.len);
@@ -300,9 +299,12 @@ where
     hub.telemetry.refusals_total.add(1);
     hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
+    if connect.version != Version::V5 && refusal.reason.connack_v3().is_none() {
+        return; // [MQTT-3.2.2-6]
+    }
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
-    encode_connack(&mut out, connect.version, refusal.reason, &options);
+    encode_connack_within(&mut out, connect.version, refusal.reason, &options, connect.packet_bytes_max);
     let _ = transport.write_all(&out).await;
     let _ = transport.flush().await;
 }
@@ -324,7 +326,7 @@ async fn admit(connect: &Connect, assigned: bool, hub: &Hub) -> Result<Identity,
     if assigned && !connect.clean_start && connect.version != Version::V5 {
         return refuse(Reason::ClientIdNotValid, "an empty client id needs a clean session");
     }
-    if connect.client_id.len() > hub.limits.client_id_bytes_max {
+    if connect.client_id.len() > hub.limits().client_id_bytes_max {
         return refuse(Reason::ClientIdNotValid, "the client id is longer than client_id_bytes_max");
     }
     if connect.client_id.contains(|c: char| c.is_control()) {
@@ -355,6 +357,8 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
         ip: peer.ip.to_canonical().to_string(),
     };
     let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
+    // A policy that changed before this one was entered has not reached it.
+    hub.auth.refresh(&client.identity, &client.client_id);
     if let Some(previous) = previous {
         // [MQTT-3.1.4-2]
         previous.kick(Kick {
@@ -379,7 +383,7 @@ fn farewell(
     hub.registry.leave(client, hub.clock.now_ms());
     let expiry_seconds = match end {
         End::Goodbye { session_expiry_seconds, .. } => {
-            session_expiry_seconds.map(|seconds| seconds.min(hub.limits.session_expiry_max_seconds))
+            session_expiry_seconds.map(|seconds| seconds.min(hub.limits().session_expiry_max_seconds))
         }
         _ => None,
     };

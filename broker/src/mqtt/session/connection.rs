@@ -14,7 +14,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::super::codec::{Connect, ProtocolError, Reason, Version};
 use super::super::envelope::{EnvelopeBuilder, Interest};
-use super::Hub;
 use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
 use super::lifecycle::reason;
@@ -24,6 +23,7 @@ use super::resume::Resume;
 use super::session::Session;
 use super::state::Op;
 use super::throttle::Throttle;
+use super::{Hub, SessionLimits};
 use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
@@ -152,6 +152,8 @@ pub(super) struct LastTopic {
 pub(crate) struct Connection<T> {
     transport: T,
     pub(super) hub: Arc<Hub>,
+    /// What it began with, and CONNACK said.
+    pub(super) limits: Arc<SessionLimits>,
     pub(super) client: Arc<Client>,
     pub(super) session: Arc<Session>,
     pub(super) version: Version,
@@ -201,21 +203,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     pub(crate) fn new(
         transport: T,
         hub: Arc<Hub>,
+        limits: Arc<SessionLimits>,
         client: Arc<Client>,
         session: Arc<Session>,
         connect: &Connect,
         inbound: BytesMut,
     ) -> Connection<T> {
         // [MQTT-3.1.2-24]
-        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &hub)) * 1500);
+        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &limits)) * 1500);
         let heard = Instant::now();
         let timer = (!patience.is_zero()).then(|| Box::pin(tokio::time::sleep_until(heard + patience)));
-        let aliases_max = connect.topic_alias_max.min(hub.limits.topic_alias_max);
+        let aliases_max = connect.topic_alias_max.min(limits.topic_alias_max);
         Connection {
             transport,
-            window_max: connect.receive_max.min(hub.limits.inflight_max).max(1),
-            throttle: Throttle::new(hub.limits.publish_rate),
+            window_max: connect.receive_max.min(limits.inflight_max).max(1),
+            throttle: Throttle::new(limits.publish_rate),
             hub,
+            limits,
             client,
             session,
             version: connect.version,
@@ -261,7 +265,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if let Some(kick) = woken.kicked {
-                return Err(End::Kicked(kick));
+                let taken_over = kick.reason == Reason::SessionTakenOver;
+                let goodbye = if taken_over { self.last_words().await } else { None };
+                return Err(goodbye.unwrap_or(End::Kicked(kick)));
             }
             if woken.outbox && self.session.outbox.is_hopeless() {
                 return Err(End::Kicked(HOPELESS));
@@ -280,6 +286,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 self.tick()?;
             }
         }
+    }
+
+    /// Takes what the client had sent before another connection took its place; its goodbye, if that is there.
+    ///
+    /// A client that says DISCONNECT and connects again at once may be heard on the new connection first, and has its
+    /// will published and its session kept although it said otherwise.
+    async fn last_words(&mut self) -> Option<End> {
+        /// Reads of one who never stops.
+        const READS_MAX: usize = 16;
+        // What has arrived is known after the runtime has asked the system.
+        tokio::task::yield_now().await;
+        for _ in 0..READS_MAX {
+            let read = poll_fn(|cx| match self.poll_read(cx) {
+                Poll::Ready(read) => Poll::Ready(Some(read)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            let end = match read.await? {
+                Ok(0) => return None,
+                Ok(_) => self.process().await.err(),
+                Err(error) => Some(End::of(&error)),
+            };
+            match end {
+                Some(goodbye @ End::Goodbye { .. }) => return Some(goodbye),
+                Some(_) => return None,
+                None => {}
+            }
+        }
+        None
     }
 
     /// Makes what progress it can on all sides; ready if there was any.

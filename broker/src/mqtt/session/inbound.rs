@@ -7,8 +7,8 @@ use pointsman_rules::topic::validate_topic;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{
-    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Version, decode_control, encode_ack_with,
-    frame_head, parse_ack, parse_publish, without_alias,
+    Control, FrameHead, ProtocolError, PublishView, QoS, Reason, Version, check_name, decode_control,
+    encode_ack_with, next_frame, parse_ack, parse_publish, without_alias,
 };
 use super::super::envelope::{Envelope, Marks, Origin};
 use super::connection::{Connection, End, LastTopic};
@@ -54,7 +54,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Takes packets from the front up to and with the first that is neither PUBLISH nor an acknowledgement.
     fn parse_run(&mut self, buffer: &BytesMut, used: &mut usize) -> Result<Option<Control>, End> {
-        while let Some(head) = frame_head(&buffer[*used..], self.hub.limits.packet_bytes_max)? {
+        while let Some(head) = next_frame(&buffer[*used..], self.limits.packet_bytes_max, self.version)? {
             let Some(packet) = buffer.get(*used..*used + head.len) else { return Ok(None) };
             *used += head.len;
             let body = &packet[head.head_len..];
@@ -116,8 +116,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// PUBREL: the packet id may be used again, and that must not be forgotten, or the next message of that id would be
     /// taken for the last. [MQTT-4.3.3-2]
     fn take_pubrel(&mut self, known: bool, id: u16) {
-        let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
-        self.answers.acks.push((PUBCOMP, id, reason));
+        // An unknown id is that of a message released before, whose PUBCOMP was lost; 0x92 would have mqtt.js tell its user
+        // that the publish failed, though the message is through. [MQTT5-4.3.3-12]
+        self.answers.acks.push((PUBCOMP, id, Reason::Success));
         if known {
             self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
             self.answers.must_wait |= self.session.durable;
@@ -176,7 +177,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if state.received.contains(&publish.packet_id) {
             return Ok(true);
         }
-        let receive_max = usize::from(self.hub.limits.receive_max);
+        let receive_max = usize::from(self.limits.receive_max);
         // [MQTT5-3.3.4-7]; before MQTT 5 no client is told of a limit, but it has the ids of one.
         if self.version == Version::V5 && state.received.len() >= receive_max {
             let detail = format!("more than {receive_max} publishes of QoS 2 are not released");
@@ -204,8 +205,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if known && publish.topic_alias.is_none() {
             return Ok(());
         }
-        let topic = match (std::str::from_utf8(publish.topic), publish.topic_alias) {
-            (Err(_), _) => return refused(Reason::MalformedPacket, "a topic is not UTF-8"), // [MQTT-1.5.3-1]
+        let topic = match (check_name(publish.topic, "the topic"), publish.topic_alias) {
+            (Err(error), _) => return Err(error.into()), // [MQTT-1.5.3-1]
             (Ok(""), None) => return refused(Reason::ProtocolError, "a PUBLISH has neither topic nor alias"),
             (Ok(topic), None) => topic.to_owned(),
             (Ok(topic), Some(alias)) => self.resolve_alias(topic, alias)?,
@@ -213,7 +214,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if let Err(error) = validate_topic(&topic) {
             return refused(Reason::TopicNameInvalid, error.to_string()); // [MQTT-3.3.2-2]
         }
-        if topic.split('/').count() > self.hub.limits.topic_levels_max {
+        if topic.split('/').count() > self.limits.topic_levels_max {
             return refused(Reason::TopicNameInvalid, "the topic has more levels than topic_levels_max");
         }
         // Nobody publishes as the server does, whatever a policy says.
@@ -224,7 +225,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     fn resolve_alias(&mut self, topic: &str, alias: u16) -> Result<String, End> {
-        if alias > self.hub.limits.topic_alias_max {
+        if alias > self.limits.topic_alias_max {
             return refused(Reason::TopicAliasInvalid, "the topic alias is above topic_alias_max"); // [MQTT-3.3.2-9]
         }
         let slot = usize::from(alias) - 1;

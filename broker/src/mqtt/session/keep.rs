@@ -197,7 +197,7 @@ struct Restored<'a> {
 impl Restored<'_> {
     fn add(&mut self, client_id: &Arc<str>, session_id: String, state: State, owed_from: Option<Seq>) {
         let hub = self.hub;
-        let outbox = Outbox::new(true, hub.limits.outbox, Arc::clone(&hub.telemetry.drops));
+        let outbox = Outbox::new(true, hub.limits().outbox, Arc::clone(&hub.telemetry.drops));
         let known_through = owed_from.map_or(0, |_| hub.store.durable_end());
         outbox.restore(owed_from, known_through);
         let number = hub.sessions.number();

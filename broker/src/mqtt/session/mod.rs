@@ -31,8 +31,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::Reason;
@@ -113,10 +113,6 @@ pub trait Ingress: Send + Sync + 'static {
 /// Bounds of every session; the names are those of the configuration.
 #[derive(Debug, Clone)]
 pub struct SessionLimits {
-    /// Connections at a time.
-    pub connections_max: usize,
-    /// From the first byte of a connection to the end of its CONNECT, handshakes included.
-    pub connect_timeout: Duration,
     /// The largest packet taken.
     pub packet_bytes_max: usize,
     /// Subscriptions of one connection.
@@ -151,7 +147,8 @@ pub struct Hub {
     pub(crate) ingress: Arc<dyn Ingress>,
     pub(crate) auth: Arc<Auth>,
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) limits: SessionLimits,
+    /// What connections that begin now go by; each keeps what it began with.
+    limits: ArcSwap<SessionLimits>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) ids: Arc<IdSource>,
     pub(crate) subscriptions: Arc<Subscriptions>,
@@ -165,8 +162,9 @@ pub struct Hub {
     dispatched_through: AtomicU64,
     /// From where a start would read the log.
     round_from: AtomicU64,
-    pub(crate) places: Arc<Semaphore>,
     next_connection: AtomicU64,
+    /// Grows with each change of a policy.
+    policy_generation: AtomicU64,
     /// Cancelled when the server stops: no further connection is accepted.
     stopping: CancellationToken,
 }
@@ -196,7 +194,6 @@ pub struct HubParts {
 impl Hub {
     /// Makes a hub, takes up what the last run left, and has the spine deliver to its sessions. Needs a runtime.
     pub fn start(parts: HubParts) -> Result<Arc<Hub>, ReadError> {
-        let places = parts.limits.connections_max.min(Semaphore::MAX_PERMITS);
         let retained = Retained::load(&parts.store, parts.limits.retained.clone(), parts.clock.now_ms())?;
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
@@ -210,13 +207,13 @@ impl Hub {
             ingress: parts.ingress,
             auth: parts.auth,
             telemetry: parts.telemetry,
-            limits: parts.limits,
+            limits: ArcSwap::from_pointee(parts.limits),
             clock: parts.clock,
             ids: parts.ids,
             subscriptions: Arc::new(Subscriptions::new(u64::from_be_bytes(crate::random::array()))),
             registry: Registry::new(parts.version_base),
-            places: Arc::new(Semaphore::new(places)),
             next_connection: AtomicU64::new(1),
+            policy_generation: AtomicU64::new(0),
             stopping: CancellationToken::new(),
         });
         hub.restore_sessions()?;
@@ -246,10 +243,11 @@ impl Hub {
         self.subscriptions.wants_durably(topic)
     }
 
-    /// Changes whenever `interest` may answer differently than before.
+    /// Changes whenever `interest` may answer differently than before, or a policy may.
     pub(crate) fn interest_generation(&self) -> u64 {
-        // Both only grow, so their sum is the same only if both are.
-        self.ingress.generation() + self.subscriptions.durable_generation()
+        // All only grow, so their sum is the same only if each is.
+        let policies = self.policy_generation.load(Ordering::Acquire);
+        self.ingress.generation() + self.subscriptions.durable_generation() + policies
     }
 
     /// Takes the messages of a run that are to be retained.
@@ -289,11 +287,6 @@ impl Hub {
         self.auth.operator(name, password).await
     }
 
-    /// How long a connection may take from its first byte to the end of its CONNECT.
-    pub fn connect_timeout(&self) -> Duration {
-        self.limits.connect_timeout
-    }
-
     /// How many subscriptions there are.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.len()
@@ -314,6 +307,31 @@ impl Hub {
     /// Whether the server is stopping.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    /// What connections that begin now go by.
+    pub(crate) fn limits(&self) -> Arc<SessionLimits> {
+        self.limits.load_full()
+    }
+
+    /// Has connections that begin from now on go by other limits. That of packets, which the log knows, and those of
+    /// retained messages stay as they were at the start.
+    pub fn set_limits(&self, limits: SessionLimits) {
+        let packet_bytes_max = self.limits.load().packet_bytes_max;
+        self.limits.store(Arc::new(SessionLimits { packet_bytes_max, ..limits }));
+    }
+
+    /// Has all go by the policies that there are now, in what is published and received from here on: who is connected,
+    /// and who has been since the start.
+    pub fn policy_changed(&self) {
+        for client in self.registry.all() {
+            self.auth.refresh(&client.identity, &client.client_id);
+        }
+        for session in self.sessions.all() {
+            session.refresh_identity(&self.auth);
+        }
+        self.policy_generation.fetch_add(1, Ordering::Release);
+        self.subscriptions.changed();
     }
 
     /// Refuses new connections, ends the others with a reason, and resolves when they have ended.

@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::outbox::Outbox;
 use super::state::State;
-use crate::auth::{Action, Identity};
+use crate::auth::{Action, Auth, Identity};
 
 /// A session. One that ends with its connection is made for that connection; a durable one is kept in the log.
 #[derive(Debug)]
@@ -63,6 +63,13 @@ impl Session {
     /// Notes who is connected.
     pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
         self.identity.store(Some(identity));
+    }
+
+    /// Has who was connected last go by the policies that there are now.
+    pub(crate) fn refresh_identity(&self, auth: &Auth) {
+        if let Some(identity) = self.identity.load().as_ref() {
+            auth.refresh(identity, &self.client_id);
+        }
     }
 
     /// Notes that its row is not as it is.

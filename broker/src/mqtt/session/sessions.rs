@@ -128,7 +128,9 @@ impl Hub {
         session_id: String,
     ) -> Result<(Arc<Session>, bool), SessionRefused> {
         if let Some(session) = self.sessions.get(client_id) {
-            let resumes = !clean_start && !self.is_cut_off(&session);
+            // [MQTT-4.1.0-2]: also between two looks of the housekeeper.
+            let expired = ends_at_ms(&session.state()).is_some_and(|at_ms| at_ms <= self.clock.now_ms());
+            let resumes = !clean_start && !expired && !self.is_cut_off(&session);
             if resumes {
                 self.attach(&session, expiry_seconds);
                 return Ok((session, true));
@@ -136,14 +138,15 @@ impl Hub {
             committed(self.end_session(&session)?).await?;
         }
         let durable = expiry_seconds > 0;
-        let outbox = Outbox::new(durable, self.limits.outbox, Arc::clone(&self.telemetry.drops));
+        let outbox = Outbox::new(durable, self.limits().outbox, Arc::clone(&self.telemetry.drops));
         let state = State { expiry_seconds, ..State::default() };
         let number = self.sessions.number();
         let session =
             Arc::new(Session::new(number, Arc::clone(client_id), session_id.clone(), durable, outbox, state));
         if durable {
-            if !self.sessions.insert(&session, self.limits.sessions_max) {
-                return Err(SessionRefused::TooMany(self.limits.sessions_max));
+            let sessions_max = self.limits().sessions_max;
+            if !self.sessions.insert(&session, sessions_max) {
+                return Err(SessionRefused::TooMany(sessions_max));
             }
             let begun =
                 self.append_ops(client_id, &[Op::Begin { session_id }, Op::Attach { expiry_seconds }]);

@@ -88,12 +88,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     fn admit_filter(&self, wanted: Subscription, admitted: &[Admitted]) -> Result<Admitted, Reason> {
         let filter = WantedFilter::parse(&wanted.filter).ok_or(Reason::TopicFilterInvalid)?;
-        if filter.filter.levels() > self.hub.limits.topic_levels_max {
+        if filter.filter.levels() > self.limits.topic_levels_max {
             return Err(Reason::TopicFilterInvalid);
         }
         let state = self.session.state();
         let new = state.subscription(&wanted.filter).is_none();
-        if new && state.subscriptions.len() + admitted.len() >= self.hub.limits.subscriptions_max {
+        if new && state.subscriptions.len() + admitted.len() >= self.limits.subscriptions_max {
             return Err(Reason::QuotaExceeded);
         }
         drop(state);

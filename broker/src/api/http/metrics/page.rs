@@ -125,6 +125,8 @@ fn sessions(page: &mut Page, telemetry: &Telemetry, figures: &Figures) {
     family.sample(&[("state", "offline")], figures.sessions_offline);
     let help = "Sessions given up because their client did not come back in time.";
     page.counter("pointsman_sessions_expired_total", help, figures.sessions_expired);
+    let help = "Sessions ended because the log had dropped what they were owed.";
+    page.counter("pointsman_sessions_cut_total", help, telemetry.sessions_cut_total.get());
     let mut family = page.family("pointsman_subscriptions", Kind::Gauge, "Subscriptions, by kind.");
     family.sample(&[("kind", "plain")], figures.subscriptions.saturating_sub(figures.subscriptions_shared));
     family.sample(&[("kind", "shared")], figures.subscriptions_shared);
@@ -138,6 +140,15 @@ fn sessions(page: &mut Page, telemetry: &Telemetry, figures: &Figures) {
     page.gauge("pointsman_inflight_messages", help, figures.inflight);
     let help = "Connections refused, for whatever reason.";
     page.counter("pointsman_refusals_total", help, telemetry.refusals_total.get());
+    let help = "Connections refused before CONNECT, by reason.";
+    let mut family = page.family("pointsman_connections_refused_total", Kind::Counter, help);
+    for (reason, refused) in telemetry.refusals.by_reason() {
+        family.sample(&[("reason", reason)], refused);
+    }
+    let help = "Connections that are open, whatever they speak and however far they have come.";
+    page.gauge("pointsman_connections_open", help, telemetry.connections_open.get());
+    let help = "Times that the system would not give a connection.";
+    page.counter("pointsman_accept_errors_total", help, telemetry.accept_errors_total.get());
 }
 
 fn retained(page: &mut Page, figures: &Figures) {

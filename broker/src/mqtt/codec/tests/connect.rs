@@ -130,6 +130,8 @@ fn what_is_missing_too_much_or_no_text_is_malformed() {
         ("a surrogate in a client id", v311(2, b"\x00\x03\xed\xa0\x80")),
         ("the null character in a user name", v311(0x82, b"\x00\x02c1\x00\x01\0")),
         ("the null character in a will topic", v311(6, b"\x00\x02c1\x00\x01\0\0\0")),
+        ("an empty will topic", v311(6, b"\x00\x02c1\0\0\0\0")),
+        ("a wildcard in a will topic", v5(6, &[], b"\x00\x02c1\0\x00\x03a/#\0\0")),
         ("an overlong form in a will topic", v311(6, b"\x00\x02c1\x00\x02\xc0\xaf\0\0")),
     ] {
         assert_eq!(decode(&bytes), Err(MALFORMED), "{name}");

@@ -3,7 +3,8 @@
 use bytes::BytesMut;
 
 use super::super::{
-    OutboundPublish, QoS, Reason, Version, encode_publish, message_expiry, parse_publish, without_alias,
+    OutboundPublish, QoS, Reason, Version, encode_publish, message_expiry, parse_publish, publish_len,
+    without_alias,
 };
 use super::{MALFORMED, PROTOCOL, reason_of};
 
@@ -76,6 +77,7 @@ fn alias_expiry_and_subscription_ids_go_to_mqtt_5_alone() {
     let mut out = BytesMut::new();
     encode_publish(&mut out, V5, &publish);
     let properties = b"\x01\x01\x02\x00\x00\x00\x05\x26\x00\x01k\x00\x01v\x0b\xac\x02\x23\x00\x09";
+    assert_eq!(publish_len(V5, &publish), out.len());
     assert_eq!(out, [b"\x30\x1c\x00\x00\x14", &properties[..], b"hello"].concat());
     assert_eq!(message_expiry(properties), Some(5));
     out.clear();

@@ -9,7 +9,7 @@ use super::super::properties::{Place, Properties};
 use super::super::{
     Ack, Connect, Control, OutboundPublish, QoS, Reason, RetainHandling, Subscription, Version, Will,
     decode_connect, decode_control, encode_ack_with, encode_publish, frame_head, parse_ack, parse_publish,
-    version_of_connect,
+    publish_len, version_of_connect,
 };
 use super::packet;
 
@@ -41,7 +41,7 @@ fn will_properties() -> impl Strategy<Value = Vec<u8>> {
 
 prop_compose! {
     fn will()(
-        topic in name(), payload in data(), qos in qos(), retain: bool, delay_seconds: u32,
+        topic in "[a-z/ä𪛔]{1,12}", payload in data(), qos in qos(), retain: bool, delay_seconds: u32,
         properties in will_properties(),
     ) -> Will {
         Will { topic, payload, qos, retain, delay_seconds, properties }
@@ -261,6 +261,7 @@ proptest! {
             dup: dup && qos != QoS::AtMostOnce, packet_id, topic_alias, send_topic: true, expiry_seconds: None,
         };
         encode_publish(&mut out, version, &publish);
+        prop_assert_eq!(publish_len(version, &publish), out.len());
         let head = frame_head(&out, usize::MAX).unwrap().unwrap();
         prop_assert_eq!(head.len, out.len());
         let view = parse_publish(out[0], &out[head.head_len..], version).unwrap();

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::super::{
     ConnackOptions, Reason, Version, encode_ack, encode_ack_with, encode_auth, encode_connack,
-    encode_disconnect, encode_disconnect_within, encode_pingresp, encode_suback, encode_suback_with,
-    encode_unsuback, encode_unsuback_with,
+    encode_connack_within, encode_disconnect, encode_disconnect_within, encode_pingresp, encode_suback,
+    encode_suback_with, encode_unsuback, encode_unsuback_with,
 };
 
 use Version::{V5, V31, V311};
@@ -63,8 +63,11 @@ fn connack_of_mqtt_5_tells_the_terms() {
     ] {
         assert!(connack.windows(part.len()).any(|window| window == part), "{part:?} in {connack:?}");
     }
-    let refusal = ConnackOptions { reason_string: Some("no"), ..options };
-    let refusal = written(|out| encode_connack(out, V5, Reason::NotAuthorized, &refusal));
+    let options = ConnackOptions { reason_string: Some("no"), ..options };
+    let refusal = written(|out| encode_connack(out, V5, Reason::NotAuthorized, &options));
+    let small = |max| written(|out| encode_connack_within(out, V5, Reason::NotAuthorized, &options, max));
+    assert_eq!(small(10), refusal);
+    assert_eq!(small(9), b"\x20\x03\x00\x87\x00", "the words do not fit");
     assert_eq!(refusal, b"\x20\x08\x00\x87\x05\x1f\x00\x02no", "a refusal has no session and no terms");
 }
 

@@ -160,6 +160,9 @@ pub struct Hub {
     me: Weak<Hub>,
     /// The last record whose messages were given to every session.
     dispatched_through: AtomicU64,
+    pub(crate) dispatched: dispatch::Dispatched,
+    /// What went through the spine before the hub listened to it.
+    published_before: u64,
     /// From where a start would read the log.
     round_from: AtomicU64,
     next_connection: AtomicU64,
@@ -199,6 +202,8 @@ impl Hub {
             me: Weak::clone(me),
             dispatched_through: AtomicU64::new(parts.store.end()),
             round_from: AtomicU64::new(0),
+            dispatched: dispatch::Dispatched::default(),
+            published_before: parts.spine.stats().published,
             store: parts.store,
             sessions: Sessions::default(),
             retained,

@@ -16,6 +16,7 @@ use super::super::codec::{Connect, ProtocolError, Reason, Version};
 use super::super::envelope::{EnvelopeBuilder, Interest};
 use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
+use super::exchange::Enhanced;
 use super::lifecycle::reason;
 use super::outbound::Aliases;
 use super::outbox::Delivery;
@@ -179,6 +180,8 @@ pub(crate) struct Connection<T> {
     pub(super) aliases: Vec<Option<Box<str>>>,
     pub(super) own_aliases: Aliases,
     pub(super) throttle: Throttle,
+    /// The method by which the client authenticated, if it did by one.
+    pub(super) enhanced: Option<Box<Enhanced>>,
     /// Counted here first, so that a packet costs the other connections nothing.
     pub(super) received: Batch,
     pub(super) sent: Batch,
@@ -217,6 +220,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Connection {
             transport,
             window_max: connect.receive_max.min(limits.inflight_max).max(1),
+            enhanced: None,
             throttle: Throttle::new(limits.publish_rate),
             hub,
             limits,

@@ -15,7 +15,7 @@ use super::connection::{Connection, End, LastTopic};
 use super::resume::PUBREL;
 use super::sessions::{handled, ops_bytes};
 use super::state::{Op, Settled, Stage};
-use super::{Entry, LogRefused, retained};
+use super::{Entry, LogRefused, Logged, retained};
 use crate::auth::Action;
 
 const PUBACK: u8 = 0x40;
@@ -82,7 +82,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             4 => state.window.puback(id),
             5 => state.window.pubrec(id, ack.reason < 0x80),
             6 => {
-                self.take_pubrel(state.received.remove(&id), id);
+                let known = state.received.remove(&id);
+                drop(state);
+                self.take_pubrel(known, id);
                 return Ok(());
             }
             _ => state.window.pubcomp(id),
@@ -119,7 +121,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         // An unknown id is that of a message released before, whose PUBCOMP was lost; 0x92 would have mqtt.js tell its user
         // that the publish failed, though the message is through. [MQTT5-4.3.3-12]
         self.answers.acks.push((PUBCOMP, id, Reason::Success));
-        if known {
+        if let Some(at) = self.answers.received.iter().position(|it| *it == id) {
+            // It was received just now, and nothing was noted of that yet.
+            self.answers.received.remove(at);
+        } else if known {
             self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
             self.answers.must_wait |= self.session.durable;
         }
@@ -155,7 +160,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
         self.received.publishes(publish.qos as u8, 1, head.len);
         if publish.qos == QoS::ExactlyOnce {
-            self.session.state().received.insert(publish.packet_id);
             self.answers.received.push(publish.packet_id);
         }
         self.answer(&publish, Reason::Success);
@@ -174,12 +178,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Whether a QoS 2 publish was taken before and not released. [MQTT-4.3.3-2]
     fn is_repeated(&self, publish: &PublishView<'_>) -> Result<bool, End> {
         let state = self.session.state();
-        if state.received.contains(&publish.packet_id) {
+        let coming = &self.answers.received;
+        if state.received.contains(&publish.packet_id) || coming.contains(&publish.packet_id) {
             return Ok(true);
         }
         let receive_max = usize::from(self.limits.receive_max);
         // [MQTT5-3.3.4-7]; before MQTT 5 no client is told of a limit, but it has the ids of one.
-        if self.version == Version::V5 && state.received.len() >= receive_max {
+        if self.version == Version::V5 && state.received.len() + coming.len() >= receive_max {
             let detail = format!("more than {receive_max} publishes of QoS 2 are not released");
             return refused(Reason::ReceiveMaximumExceeded, detail);
         }
@@ -254,7 +259,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Sees to it that what was taken is where it was promised to be, and answers.
     async fn settle(&mut self) -> Result<(), End> {
-        if self.session.durable && !self.answers.received.is_empty() {
+        if !self.session.durable {
+            self.session.state().received.extend(&self.answers.received);
+        } else if !self.answers.received.is_empty() {
             self.answers.ops.push(Op::Received { ids: self.answers.received.clone() });
             self.answers.must_wait = true;
         }
@@ -287,8 +294,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             first_id: self.hub.ids.take(self.hub.clock.now_ms(), count),
         });
         if logged {
-            let entry = self.entry_of(envelope);
-            if let Err(error) = self.hub.ingress.log(entry).await {
+            if let Err(error) = self.log(Some(envelope)).await {
                 return self.withhold(&error);
             }
         } else {
@@ -305,20 +311,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Ok(())
     }
 
-    fn entry_of(&mut self, envelope: Envelope) -> Entry {
-        let writes = if envelope.has_retained() { retained::writes_of(&envelope) } else { Vec::new() };
+    /// Puts messages, and what happened to the session, into the log.
+    fn log(&mut self, envelope: Option<Envelope>) -> Logged {
+        let retaining = envelope.as_ref().filter(|envelope| envelope.has_retained());
+        let writes = retaining.map(retained::writes_of).unwrap_or_default();
         let ops = std::mem::take(&mut self.answers.ops);
         let sessions = if ops.is_empty() { Bytes::new() } else { ops_bytes(&self.session.client_id, &ops) };
+        // Under the lock: in a row that is written now a packet id is received if, and only if, its message is in the log
+        // before. Else a crash would have it taken for repeated and lost, or taken twice.
+        let mut state = self.session.state();
+        let logged = self.hub.ingress.log(Entry { envelope, sessions, writes });
+        if self.session.durable {
+            state.received.extend(&self.answers.received);
+        }
         self.session.touch();
-        Entry { envelope: Some(envelope), sessions, writes }
+        logged
     }
 
     /// Puts what happened to the session into the log, and waits for that if some answer must.
     async fn log_ops(&mut self) -> Result<(), End> {
-        let ops = std::mem::take(&mut self.answers.ops);
-        self.session.touch();
-        let sessions = ops_bytes(&self.session.client_id, &ops);
-        let logged = self.hub.ingress.log(Entry { envelope: None, sessions, writes: Vec::new() });
+        let logged = self.log(None);
         if self.answers.must_wait
             && let Err(error) = logged.await
         {

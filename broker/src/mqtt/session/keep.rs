@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::Hub;
 use super::from_log::envelope_of;
 use super::outbox::Outbox;
 use super::session::Session;
-use super::sessions::{TABLE, ends_at_ms};
+use super::sessions::{TABLE, delete_row, ends_at_ms};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
@@ -37,6 +37,18 @@ const PAGE_ROWS: usize = 1000;
 const ROUNDS: &str = "_session_rounds";
 /// How the log calls this reader.
 const READER: &str = "sessions";
+
+/// Rows that are to be appended, and whose they are.
+#[derive(Default)]
+struct Rows {
+    of: Vec<Arc<Session>>,
+    writes: Vec<Write>,
+}
+
+fn put(table: &str, sort: &str, value: Bytes) -> Write {
+    let (table, hash, sort) = (table.to_owned(), String::new(), sort.to_owned());
+    Write::Put { table, hash, sort, value, expires_at_ms: None }
+}
 
 /// Ends what is over and writes rounds, until the hub is gone.
 pub(super) async fn keep(hub: Weak<Hub>) {
@@ -65,9 +77,10 @@ impl Hub {
 
     /// Writes the rows of sessions that have changed, and then from where the log is to be read at a start.
     pub(super) fn write_round(&self) -> Result<(), AppendError> {
+        let _turn = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let from = self.undispatched();
         let mut needed = from;
-        let mut writes = Vec::new();
+        let mut rows = Rows::default();
         for session in self.sessions.all() {
             let state = session.state();
             let owed_from = session.outbox.owed_from();
@@ -77,38 +90,42 @@ impl Hub {
                 let as_of = self.store.end();
                 let value = write_row(as_of, owed_from, &session.session_id, &state);
                 drop(state);
-                writes.push(Write::Put {
-                    table: TABLE.to_owned(),
-                    hash: String::new(),
-                    sort: session.client_id.to_string(),
-                    value: value.into(),
-                    expires_at_ms: None,
-                });
+                rows.writes.push(put(TABLE, &session.client_id, value.into()));
+                rows.of.push(session);
             }
-            if writes.len() >= ROWS_A_RECORD {
-                self.append_rows(&mut writes)?;
+            if rows.of.len() >= ROWS_A_RECORD {
+                self.append_rows(std::mem::take(&mut rows))?;
             }
         }
-        if !writes.is_empty() {
-            self.append_rows(&mut writes)?;
+        if !rows.of.is_empty() {
+            self.append_rows(rows)?;
         }
-        if self.round_from.swap(from, Ordering::Relaxed) != from {
-            writes.push(Write::Put {
-                table: ROUNDS.to_owned(),
-                hash: String::new(),
-                sort: String::new(),
-                value: Bytes::from(from.to_string()),
-                expires_at_ms: None,
-            });
-            self.append_rows(&mut writes)?;
+        if self.round_from.load(Ordering::Relaxed) != from {
+            let writes = vec![put(ROUNDS, "", Bytes::from(from.to_string()))];
+            let _unawaited = self.store.append(Record { writes, ..Record::default() })?;
+            self.round_from.store(from, Ordering::Relaxed);
         }
         self.store.hold_from(READER, needed);
         Ok(())
     }
 
-    fn append_rows(&self, writes: &mut Vec<Write>) -> Result<(), AppendError> {
-        let writes = std::mem::take(writes);
-        let _unawaited = self.store.append(Record { writes, ..Record::default() })?;
+    /// Appends rows. While that fails, their sessions count as changed, or the next round would not write them and a start
+    /// would not read what changed them.
+    fn append_rows(&self, rows: Rows) -> Result<(), AppendError> {
+        let Rows { of, writes } = rows;
+        if let Err(error) = self.store.append(Record { writes, ..Record::default() }) {
+            of.iter().for_each(|session| session.touch());
+            return Err(error);
+        }
+        // A session that has ended meanwhile must not come back by its row.
+        let over: Vec<Write> = of
+            .iter()
+            .filter(|session| session.state().over)
+            .map(|session| delete_row(&session.client_id))
+            .collect();
+        if !over.is_empty() {
+            let _unawaited = self.store.append(Record { writes: over, ..Record::default() })?;
+        }
         Ok(())
     }
 

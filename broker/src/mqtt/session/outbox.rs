@@ -165,7 +165,7 @@ pub(crate) enum Pushed {
     Queued,
     /// It waits, and so much with it that whoever publishes should slow down.
     Crowded,
-    /// It was the first that this session must read from the log.
+    /// It waits, and is the first of what this session would have to read from the log after a crash.
     Owed,
     /// There is nobody to give it to.
     Gone,
@@ -229,6 +229,7 @@ impl Outbox {
             }
             _ => {}
         }
+        let first = logged.is_some() && queue.owed_from.is_none();
         if let Some(seq) = logged {
             queue.owed_from.get_or_insert(seq);
         }
@@ -246,7 +247,12 @@ impl Outbox {
         if hopeless || !self.filled.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
-        if crowded && acknowledged { Pushed::Crowded } else { Pushed::Queued }
+        match (first, crowded && acknowledged) {
+            // It is not sent yet, so its place must be in the session's row before the log is read from behind it.
+            (true, _) => Pushed::Owed,
+            (false, true) => Pushed::Crowded,
+            (false, false) => Pushed::Queued,
+        }
     }
 
     fn shed(&self, queue: &mut Queue) {

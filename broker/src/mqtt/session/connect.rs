@@ -65,34 +65,43 @@ where
         let _ = Box::pin(tokio::time::timeout(LINGER, transport.shutdown())).await;
         return;
     };
-    let Greeted { connect, identity, shown, assigned } = *greeted;
-    let client = Box::pin(enter(&hub, &connect, identity, peer)).await;
+    let Some(begun) = Box::pin(begin(transport, inbound, *greeted, peer, &hub)).await else { return };
+    let client = Arc::clone(&begun.connection.client);
     let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-    let opening = Opening { connect, shown, assigned };
-    Box::pin(converse(transport, inbound, opening, client, &hub)).instrument(span).await;
+    converse(begun, &hub).instrument(span).await;
 }
 
-/// Takes the session up, answers CONNECT, and runs the connection to its end.
-async fn converse<T>(
+/// A connection whose CONNECT was answered.
+struct Begun<T> {
+    connection: Box<Connection<T>>,
+    will: Option<Box<Will>>,
+    /// Why it is over already, if it is.
+    end: Option<End>,
+}
+
+/// Takes the session up and answers CONNECT; `None` if the session cannot be had.
+async fn begin<T>(
     mut transport: T,
     inbound: BytesMut,
-    opening: Opening,
-    client: Arc<Client>,
+    greeted: Greeted,
+    peer: Peer,
     hub: &Arc<Hub>,
-) where
+) -> Option<Begun<T>>
+where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let Opening { mut connect, shown, assigned } = opening;
+    let Greeted { mut connect, identity, shown, assigned } = greeted;
+    let client = enter(hub, &connect, identity, peer).await;
     let limits = hub.limits();
     let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
-    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid());
-    let (session, session_present) = match Box::pin(taken).await {
+    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid()).await;
+    let (session, session_present) = match taken {
         Ok(taken) => taken,
         Err(refused) => {
-            Box::pin(turn_away(&mut transport, &connect, hub, &refused)).await;
+            turn_away(&mut transport, &connect, hub, &refused).await;
             hub.registry.leave(&client, hub.clock.now_ms());
             client.set_ended();
-            return;
+            return None;
         }
     };
     // [MQTT-3.1.3-9]; with the session a will that waits for its delay ends too, and is published.
@@ -106,21 +115,27 @@ async fn converse<T>(
     hub.announce_connected(&client, &session);
     let (said, enhanced) = shown.map(|shown| (shown.data, shown.enhanced)).unzip();
     let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits, said };
-    let welcomed = Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await;
-    let will = connect.will.take();
-    let (end, in_hand) = match welcomed {
-        Ok(()) => {
-            let (hub, client, session) = (Arc::clone(hub), Arc::clone(&client), Arc::clone(&session));
-            let connection = Connection::new(transport, hub, limits, client, session, &connect, inbound);
-            let mut connection = Box::new(connection);
-            connection.enhanced = enhanced;
-            drop(connect);
-            connection.run().await
-        }
-        Err(error) => (End::Lost(error.to_string()), VecDeque::new()),
+    let welcomed = welcome(&mut transport, &client, &connect, welcomed, hub).await;
+    let end = welcomed.err().map(|error| End::Lost(error.to_string()));
+    let will = connect.will.take().map(Box::new);
+    let mut connection =
+        Box::new(Connection::new(transport, Arc::clone(hub), limits, client, session, &connect, inbound));
+    connection.enhanced = enhanced;
+    Some(Begun { connection, will, end })
+}
+
+/// Runs a connection to its end.
+async fn converse<T>(begun: Begun<T>, hub: &Arc<Hub>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Begun { mut connection, will, end } = begun;
+    let (end, in_hand) = match end {
+        Some(end) => (end, VecDeque::new()),
+        None => connection.run().await,
     };
     debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-    farewell(hub, &client, &session, will, &end, in_hand);
+    farewell(hub, &connection.client, &connection.session, will.map(|will| *will), &end, in_hand);
 }
 
 /// Answers a CONNECT whose session cannot be had.
@@ -165,13 +180,6 @@ struct Greeted {
 struct Authenticated {
     data: Vec<u8>,
     enhanced: Box<Enhanced>,
-}
-
-/// What a connection begins with.
-struct Opening {
-    connect: Connect,
-    shown: Option<Authenticated>,
-    assigned: bool,
 }
 
 /// Reads CONNECT and checks it; `None` if the connection is refused, and told so.

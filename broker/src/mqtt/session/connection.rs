@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::super::codec::{Connect, ProtocolError, Reason, Version};
@@ -425,7 +425,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let _ = tokio::time::timeout(MOMENT, async {
             self.transport.write_all(&rest).await?;
             self.transport.flush().await?;
-            self.transport.shutdown().await
+            self.transport.shutdown().await?;
+            // What still comes is read, or the system would reset the connection and take the reason along.
+            if matches!(end, End::Refused(_)) {
+                let mut unread = vec![0; CHUNK_BYTES / 16];
+                while self.transport.read(&mut unread).await? > 0 {}
+            }
+            Ok::<(), std::io::Error>(())
         })
         .await;
     }

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, SERVER};
@@ -20,6 +23,57 @@ const HOLD_MS: u64 = 5;
 pub(crate) struct Dispatcher {
     routes: Routes,
 }
+
+/// How many envelopes were dispatched, for those who wait until what was published before now has been.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatched {
+    count: AtomicU64,
+    waiters: AtomicUsize,
+    more: Notify,
+}
+
+/// Notes that envelopes were dispatched, also where that panicked.
+struct Noted<'a> {
+    hub: &'a Hub,
+    envelopes: usize,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.hub.dispatched.note(self.envelopes);
+    }
+}
+
+impl Dispatched {
+    fn note(&self, envelopes: usize) {
+        self.count.fetch_add(envelopes as u64, Ordering::SeqCst);
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            self.more.notify_waiters();
+        }
+    }
+
+    /// Resolves once that many were.
+    async fn reached(&self, count: u64) {
+        if self.count.load(Ordering::SeqCst) >= count {
+            return;
+        }
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let more = self.more.notified();
+            if self.count.load(Ordering::SeqCst) >= count {
+                break;
+            }
+            // Not for ever, whatever holds the dispatcher up.
+            if tokio::time::timeout(DISPATCH_PATIENCE, more).await.is_err() {
+                break;
+            }
+        }
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// How long a SUBSCRIBE waits at most for what was published before it.
+const DISPATCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often another member of a share is looked for when the one that was picked has just ended.
 const PICKS_MAX: usize = 8;
@@ -40,6 +94,7 @@ impl Dispatcher {
     }
 
     pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
+        let _noted = Noted { hub, envelopes: envelopes.len() };
         for envelope in envelopes {
             self.deliver_one(hub, envelope);
             if let Some(seq) = envelope.log_seq() {
@@ -111,6 +166,13 @@ pub(super) fn is_publisher(envelope: &Envelope, client_id: &str) -> bool {
 }
 
 impl Hub {
+    /// Resolves once everything published before now has been dispatched: whoever subscribes afterwards is sent nothing
+    /// that was acknowledged before.
+    pub(super) async fn dispatched_until_now(&self) {
+        let published = self.spine.stats().published;
+        self.dispatched.reached(published - self.published_before).await;
+    }
+
     /// Gives the messages of a run to everybody whose subscriptions match.
     fn fan_out(&self, run: &Run<'_>, route: &Route) -> bool {
         let mut crowded = false;

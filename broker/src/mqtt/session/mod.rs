@@ -162,6 +162,9 @@ pub struct Hub {
     me: Weak<Hub>,
     /// The last record whose messages were given to every session.
     dispatched_through: AtomicU64,
+    pub(crate) dispatched: dispatch::Dispatched,
+    /// What went through the spine before the hub listened to it.
+    published_before: u64,
     /// Held by whoever writes a round: what one has taken for written the next must not pass over before it is.
     rounds: Mutex<()>,
     /// From where a start would read the log.
@@ -204,6 +207,8 @@ impl Hub {
             dispatched_through: AtomicU64::new(parts.store.end()),
             rounds: Mutex::default(),
             round_from: AtomicU64::new(0),
+            dispatched: dispatch::Dispatched::default(),
+            published_before: parts.spine.stats().published,
             store: parts.store,
             sessions: Sessions::default(),
             retained,

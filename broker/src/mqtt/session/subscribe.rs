@@ -109,6 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let ops: Vec<Op> =
             admitted.iter().map(|it| Op::Subscribe { wanted: it.wanted.clone(), id }).collect();
         let (session, hub) = (Arc::clone(&self.session), Arc::clone(&self.hub));
+        hub.dispatched_until_now().await;
         change(&session, &hub, &ops, || {
             for it in admitted {
                 let subscriber = Subscriber::new(&session, &it.wanted, id);

@@ -151,7 +151,7 @@ pub(super) struct LastTopic {
 /// A connected client's connection.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Connection<T> {
-    transport: T,
+    pub(super) transport: T,
     pub(super) hub: Arc<Hub>,
     /// What it began with, and CONNACK said.
     pub(super) limits: Arc<SessionLimits>,
@@ -260,7 +260,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {
-        self.take_up();
         if !self.inbound.is_empty() {
             self.process().await?;
         }

@@ -192,3 +192,12 @@ fn what_came_at_qos_0_does_not_come_again_for_a_subscription_at_a_higher_one() {
         Step::Cut { who: 0 },
     ]);
 }
+
+#[test]
+fn what_is_published_once_a_client_is_welcome_comes_at_qos_0_too() {
+    let mut steps = vec![connects(0, 10), subscribes(0, &[wanted_at(0, 0)]), connects(1, 10)];
+    for _ in 0..20 {
+        steps.extend([connects(0, 10), Step::Publish { who: 1, messages: vec![plain(0, 0)] }]);
+    }
+    holds(&steps);
+}

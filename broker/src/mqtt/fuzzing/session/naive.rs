@@ -127,6 +127,18 @@ impl Session {
         Some((qos, retain, ids))
     }
 
+    /// A topic has another retained message: who waits for the one before, as his window is full, may get either.
+    fn retained_anew(&mut self, id: usize, messages: &[Message]) {
+        let waits =
+            |it: &Expected| !it.live && it.got == 0 && messages[it.message].topic == messages[id].topic;
+        let mut either = Vec::new();
+        for it in self.expected.iter_mut().filter(|it| waits(it)) {
+            it.must = false;
+            either.push(Expected { message: id, loose: true, ..it.clone() });
+        }
+        self.expected.extend(either);
+    }
+
     fn is_connected(&self) -> bool {
         self.left_at_ms.is_none()
     }
@@ -143,6 +155,7 @@ impl Naive {
         let message = self.messages[id].clone();
         if message.retain {
             self.retaining.push(Retaining { message: id, again: again && message.qos == 2 });
+            self.sessions.iter_mut().flatten().for_each(|session| session.retained_anew(id, &self.messages));
         }
         for (who, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };

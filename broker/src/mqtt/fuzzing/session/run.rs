@@ -293,6 +293,7 @@ impl Run {
             return Ok(());
         }
         let (v5, packet_id) = (client.v5, client.packet_id());
+        client.inflight.iter_mut().for_each(|it| it.loose = true);
         let id = id.filter(|id| v5 && *id > 0 && *id < 1 << 20);
         let mut filters = Vec::new();
         for it in wanted {
@@ -330,6 +331,7 @@ impl Run {
             return Ok(());
         }
         let packet_id = client.packet_id();
+        client.inflight.iter_mut().for_each(|it| it.loose = true);
         client.write(&wire::unsubscribe(packet_id, filter, client.v5)).await;
         self.naive.unsubscribe(who, filter);
         let is_it = |packet: &Packet| *packet == Packet::Unsuback { packet_id };

@@ -142,3 +142,15 @@ fn a_session_that_was_sent_everything_is_owed_nothing() {
     outbox.attach();
     assert_eq!(taken(&outbox).1, Source::Live);
 }
+
+#[test]
+fn what_comes_by_two_shares_stays_apart() {
+    let (outbox, _) = attached(false);
+    let both = envelope(2);
+    let filter = pointsman_rules::topic::TopicFilter::parse("t").unwrap();
+    for (first, group) in [(0, "g"), (1, "h")] {
+        let share = Some(Arc::new(Share::new(group, &filter)));
+        outbox.push(Delivery { via: Via::Share, share, ..delivery(&both, first, true) });
+    }
+    assert_eq!(taken(&outbox).0.len(), 2, "each goes on to members of its own share when this one leaves");
+}

@@ -252,7 +252,6 @@ where
         receive_max: welcome.limits.receive_max,
         packet_bytes_max: u32::try_from(welcome.limits.packet_bytes_max).unwrap_or(u32::MAX),
         topic_alias_max: welcome.limits.topic_alias_max,
-        ..ConnackOptions::default()
     };
     let mut out = BytesMut::new();
     encode_connack(&mut out, connect.version, Reason::Success, &options);

@@ -114,7 +114,9 @@ impl Hub {
     fn append_rows(&self, rows: Rows) -> Result<(), AppendError> {
         let Rows { of, writes } = rows;
         if let Err(error) = self.store.append(Record { writes, ..Record::default() }) {
-            of.iter().for_each(|session| session.touch());
+            for session in of {
+                session.touch();
+            }
             return Err(error);
         }
         // A session that has ended meanwhile must not come back by its row.

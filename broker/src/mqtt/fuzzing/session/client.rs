@@ -289,7 +289,7 @@ impl Client {
         }
         let it = &mut self.pending[at];
         match (kind, it.publish.qos, it.stage) {
-            (4, 1, _) => {}
+            (4, 1, _) | (7, 2, Outgoing::Released) => {}
             // What was published twice is acknowledged twice.
             (5, 2, Outgoing::Released) => return Ok(()),
             (5, 2, Outgoing::Sent | Outgoing::Received) => {
@@ -297,7 +297,6 @@ impl Client {
                 naive.messages[it.message].certain = true;
                 return Ok(());
             }
-            (7, 2, Outgoing::Released) => {}
             (_, _, stage) => return Err(format!("the publish is {stage:?}")),
         }
         naive.messages[it.message].certain = true;

@@ -32,6 +32,7 @@ pub(super) struct Subscription {
 
 /// What a session is to be sent.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Expected {
     pub(super) message: usize,
     pub(super) qos: u8,
@@ -136,7 +137,7 @@ impl Session {
         self.expected.iter_mut().filter(|it| waits(it)).for_each(|it| it.must = false);
         let message = &messages[id];
         let reads = self.subscriptions.iter().filter(|it| matches(it.filter, message.topic));
-        if self.is_full && self.is_connected() && reads.count() > 0 {
+        if self.is_full && self.is_connected() && !message.payload.is_empty() && reads.count() > 0 {
             let (qos, retain, ids) = (message.qos, true, Vec::new());
             let (live, must, loose, left, got) = (false, false, true, 3, 0);
             self.expected.push(Expected { message: id, qos, retain, ids, live, must, loose, left, got });
@@ -210,18 +211,14 @@ impl Naive {
         for filter in filters {
             let members = self.members(filter);
             let known = self.shared.iter_mut().find(|it| again && it.message == id && it.filter == filter);
-            match known {
-                Some(known) => {
-                    known.left += u8::from(message.qos == 1);
-                    known.members.extend(members);
-                }
-                None => {
-                    let acknowledged =
-                        message.qos > 0 && members.iter().all(|who| self.shared_qos(*who, filter) > 0);
-                    let must = acknowledged && !again;
-                    self.shared.push(Shared { message: id, filter, members, must, left: 1, got: 0 });
-                }
+            if let Some(known) = known {
+                known.left += u8::from(message.qos == 1);
+                known.members.extend(members);
+                continue;
             }
+            let acknowledged = message.qos > 0 && members.iter().all(|who| self.shared_qos(*who, filter) > 0);
+            let must = acknowledged && !again;
+            self.shared.push(Shared { message: id, filter, members, must, left: 1, got: 0 });
         }
     }
 
@@ -370,7 +367,7 @@ impl Naive {
             |id: usize| messages[id].topic == publish.topic && messages[id].payload == publish.payload;
         let Some(session) = &mut self.sessions[who] else { return Err("there is no session".to_owned()) };
         let fits = |it: &Expected| {
-            let like = it.loose
+            let like = it.loose && (it.live || publish.retain)
                 || it.qos == publish.qos
                     && it.retain == publish.retain
                     && (!v5 || publish.dup || it.ids == publish.ids);

@@ -70,7 +70,8 @@ fn check(steps: &[Step]) -> Result<(), TestCaseError> {
 
 /// A line for each step.
 fn lines(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("    Step::{step:?},\n")).collect()
+    let lines: Vec<String> = steps.iter().map(|step| format!("    Step::{step:?},\n")).collect();
+    lines.concat()
 }
 
 #[test]

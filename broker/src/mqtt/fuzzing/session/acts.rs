@@ -288,6 +288,9 @@ impl Run {
         }
         let unacknowledged = client.unacknowledged();
         client.lost();
+        // Whether the server has read them nobody will know.
+        let mine = self.naive.messages.iter_mut().filter(|it| it.publisher == who && it.qos == 0);
+        mine.filter(|it| !it.certain).for_each(|it| it.ordered = false);
         let will = client.will.take().filter(|_| with_will);
         self.naive.leave(who, now_ms, &unacknowledged);
         if let Some(will) = will {

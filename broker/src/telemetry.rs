@@ -118,11 +118,16 @@ pub struct Drops {
 
 impl Drops {
     /// Every reason with its count, by the name it has in metrics.
-    pub fn by_reason(&self) -> [(&'static str, u64); 3] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+        // All of them, or this does not compile.
+        let Drops { expired, log_dropped, not_authorized, offline, packet_too_large, slow_consumer } = self;
         [
-            ("not_authorized", self.not_authorized.get()),
-            ("packet_too_large", self.packet_too_large.get()),
-            ("slow_consumer", self.slow_consumer.get()),
+            ("expired", expired.get()),
+            ("log_dropped", log_dropped.get()),
+            ("not_authorized", not_authorized.get()),
+            ("offline", offline.get()),
+            ("packet_too_large", packet_too_large.get()),
+            ("slow_consumer", slow_consumer.get()),
         ]
     }
 

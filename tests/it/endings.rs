@@ -98,6 +98,18 @@ async fn a_goodbye_publishes_no_will() {
 }
 
 #[tokio::test]
+async fn a_goodbye_is_heard_before_the_next_connection_takes_over() {
+    let server = TestServer::start().await;
+    let mut mourner = mourner(&server).await;
+    for _ in 0..50 {
+        let mut client = server.raw().await.join(&with_will(wire::V5, "hasty")).await;
+        client.send(&wire::DISCONNECT).await;
+    }
+    server.raw().await.join(&Connect::new(wire::V5, "hasty")).await.send(&wire::DISCONNECT).await;
+    mourner.expect_silence().await;
+}
+
+#[tokio::test]
 async fn a_goodbye_with_reason_4_publishes_the_will() {
     let server = TestServer::start().await;
     let mut mourner = mourner(&server).await;

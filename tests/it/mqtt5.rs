@@ -133,6 +133,25 @@ async fn a_client_is_sent_nothing_larger_than_it_takes() {
 }
 
 #[tokio::test]
+async fn what_just_fits_is_sent_and_what_just_does_not_is_dropped() {
+    const MAX: usize = 100;
+    let server = TestServer::start().await;
+    let mut publisher = server.mqtt("publisher").await;
+    let properties = wire::property_u32(PACKET_BYTES_MAX, 100);
+    for (name, own) in [("without", vec![]), ("with", vec![SUBSCRIPTION_ID, 0xC8, 0x01])] {
+        let connect = Connect { properties: properties.clone(), ..Connect::new(wire::V5, "tight") };
+        let mut tight = server.raw().await.join(&connect).await;
+        tight.subscribe_with(&[("t", 1)], &own).await;
+        // Fixed header, topic, packet id, length of the properties, properties.
+        let room = MAX - (2 + 3 + 2 + 1 + own.len());
+        for len in [room + 1, room] {
+            publisher.publish("t", "x".repeat(len)).await;
+        }
+        assert_eq!(tight.published().await.payload.len(), room, "{name} a subscription identifier");
+    }
+}
+
+#[tokio::test]
 async fn acknowledgements_in_any_order_open_the_window() {
     let server = TestServer::start().await;
     let properties = wire::property_u16(RECEIVE_MAX, 3);

@@ -1,6 +1,6 @@
 //! The topics under `$SYS/broker/`.
 
-use pointsman_tests::{QoS, TestServer};
+use pointsman_tests::{QoS, TestServer, eventually};
 
 #[tokio::test]
 async fn figures_are_published_as_they_change() {
@@ -13,6 +13,22 @@ async fn figures_are_published_as_they_change() {
     let _other = server.mqtt("other").await;
     let two = admin.recv_where(|it| it.topic.ends_with("clients/connected") && it.text() == "2").await;
     assert_eq!(two.topic, "$SYS/broker/clients/connected");
+}
+
+#[tokio::test]
+async fn a_new_subscriber_has_the_last_figures_at_once() {
+    let server = TestServer::builder().config(|config| config.sys.interval_seconds = 86_400).start().await;
+    let mut admin = server.client("boss").login("admin", server.admin_password()).connect().await;
+    // They were published when the server started, and are not again today.
+    eventually("the version is there", async || {
+        let answer = server.http().get("/metrics").await;
+        if answer.text().contains("pointsman_spine_envelopes_total 0") { Err("nothing yet") } else { Ok(()) }
+    })
+    .await;
+    admin.subscribe("$SYS/broker/version", QoS::AtMostOnce).await;
+    let version = admin.recv_on("$SYS/broker/version").await;
+    assert!(version.text().starts_with("pointsman version "), "{version:?}");
+    assert!(version.retain, "{version:?}");
 }
 
 #[tokio::test]

@@ -102,6 +102,16 @@ impl ClientBuilder {
         self
     }
 
+    /// What `rumqttc` is told for 3.1.1, for cases that drive it themselves.
+    pub fn options(self) -> rumqttc::MqttOptions {
+        link::options(self)
+    }
+
+    /// What `rumqttc` is told for MQTT 5.
+    pub fn options5(self) -> rumqttc::v5::MqttOptions {
+        link::options5(self)
+    }
+
     /// Connects.
     pub async fn connect(self) -> Client {
         let client_id = self.client_id.clone();

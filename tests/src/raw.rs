@@ -1,5 +1,7 @@
 //! A connection for bytes of one's own: what no well-behaved client would send, and answers to the byte.
 
+use std::collections::VecDeque;
+
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -11,6 +13,8 @@ use crate::wire::{self, Connect, Packet, Published, kind};
 pub struct Raw {
     stream: Box<dyn Stream>,
     buffer: BytesMut,
+    /// Messages that came before an answer that was waited for.
+    set_aside: VecDeque<Packet>,
     level: u8,
 }
 
@@ -40,7 +44,7 @@ impl Connack {
 
 impl Raw {
     pub(crate) fn new(stream: Box<dyn Stream>) -> Raw {
-        Raw { stream, buffer: BytesMut::new(), level: wire::V311 }
+        Raw { stream, buffer: BytesMut::new(), set_aside: VecDeque::new(), level: wire::V311 }
     }
 
     /// Writes bytes.
@@ -54,6 +58,13 @@ impl Raw {
 
     /// The next packet, or `None` if the server has ended the connection.
     pub async fn next(&mut self) -> Option<Packet> {
+        match self.set_aside.pop_front() {
+            Some(packet) => Some(packet),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&mut self) -> Option<Packet> {
         loop {
             if let Some(packet) = wire::take_packet(&mut self.buffer) {
                 return Some(packet);
@@ -79,6 +90,18 @@ impl Raw {
         match self.next().await {
             Some(packet) if packet.kind() == kind => packet,
             other => panic!("a packet of type {kind} was expected, and there was {other:?}"),
+        }
+    }
+
+    /// The next packet that is not PUBLISH, which must be of that kind. What is published may come before an answer,
+    /// and is read later.
+    pub async fn answer(&mut self, kind: u8) -> Packet {
+        loop {
+            match self.read().await {
+                Some(packet) if packet.kind() == kind => return packet,
+                Some(packet) if packet.kind() == kind::PUBLISH => self.set_aside.push_back(packet),
+                other => panic!("an answer of type {kind} was expected, and there was {other:?}"),
+            }
         }
     }
 
@@ -123,7 +146,7 @@ impl Raw {
     pub async fn subscribe_with(&mut self, filters: &[(&str, u8)], properties: &[u8]) -> Vec<u8> {
         let properties = (self.level >= wire::V5).then_some(properties);
         self.send(&wire::subscribe(7, filters, properties)).await;
-        let mut body = self.expect(kind::SUBACK).await.body;
+        let mut body = self.answer(kind::SUBACK).await.body;
         assert_eq!(body.get_u16(), 7, "the packet id of SUBACK");
         if self.level >= wire::V5 {
             wire::take_properties(&mut body);
@@ -135,7 +158,7 @@ impl Raw {
     pub async fn unsubscribe(&mut self, filters: &[&str]) -> Vec<u8> {
         let properties = (self.level >= wire::V5).then_some(&[][..]);
         self.send(&wire::unsubscribe(8, filters, properties)).await;
-        let mut body = self.expect(kind::UNSUBACK).await.body;
+        let mut body = self.answer(kind::UNSUBACK).await.body;
         assert_eq!(body.get_u16(), 8, "the packet id of UNSUBACK");
         if self.level >= wire::V5 {
             wire::take_properties(&mut body);
@@ -171,7 +194,7 @@ impl Raw {
             1 => self.send(&wire::puback(packet_id)).await,
             _ => {
                 self.send(&wire::pubrec(packet_id)).await;
-                let release = self.expect(kind::PUBREL).await;
+                let release = self.answer(kind::PUBREL).await;
                 assert_eq!(release.packet_id(), packet_id, "the packet id of PUBREL");
                 self.send(&wire::pubcomp(packet_id)).await;
             }
@@ -202,7 +225,7 @@ impl Raw {
     }
 
     async fn acknowledged(&mut self, kind: u8) -> u8 {
-        let ack = self.expect(kind).await;
+        let ack = self.answer(kind).await;
         assert_eq!(ack.packet_id(), 9, "the packet id of {ack:?}");
         ack.reason()
     }

@@ -1,7 +1,9 @@
 //! What every case of conformance has: a server that all cases of the process share, a transport, a version, names.
 
+use std::future::{Future as _, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 use std::thread::JoinHandle;
 
 use pointsman_tests::wire::{self, Connect, kind};
@@ -80,15 +82,33 @@ pub(super) struct Case {
 
 /// Runs a case in each of those versions, on TCP and on wss.
 pub(super) async fn each(levels: &[u8], run: impl AsyncFn(Case)) {
+    for case in cases(levels) {
+        println!("level {} over {:?}", case.level, case.transport);
+        run(case).await;
+    }
+}
+
+/// As [`each`], but all at once: for cases that have to wait for the clock.
+pub(super) async fn each_at_once(levels: &[u8], run: impl AsyncFn(Case)) {
+    let mut runs: Vec<_> = cases(levels).into_iter().map(|case| Box::pin(run(case))).collect();
+    poll_fn(|cx| {
+        runs.retain_mut(|run| run.as_mut().poll(cx).is_pending());
+        if runs.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+fn cases(levels: &[u8]) -> Vec<Case> {
     static CASES: AtomicUsize = AtomicUsize::new(1);
     let server = SharedServer::get();
-    for &level in levels {
-        for transport in [Transport::Tcp, Transport::Wss] {
-            println!("level {level} over {transport:?}");
+    let transports = [Transport::Tcp, Transport::Wss];
+    let pairs = levels.iter().flat_map(|&level| transports.map(|transport| (level, transport)));
+    pairs
+        .map(|(level, transport)| {
             let number = CASES.fetch_add(1, Ordering::Relaxed);
-            run(Case { server: Arc::clone(&server), transport, level, number }).await;
-        }
-    }
+            Case { server: Arc::clone(&server), transport, level, number }
+        })
+        .collect()
 }
 
 impl Case {
@@ -209,9 +229,24 @@ impl Case {
         raw.expect_end().await;
     }
 
+    /// Publishes and waits until a subscriber has been sent it, so that nobody who subscribes later is sent it as well.
+    pub(super) async fn spread(&self, flags: u8, topic: &str, payload: &str, properties: &[u8]) {
+        let mut witness = self.subscriber("witness", topic, 0).await;
+        let mut publisher = self.join("publisher").await;
+        publisher.deliver_flagged(flags, topic, payload, properties).await;
+        publisher.leave().await;
+        loop {
+            let message = witness.published().await;
+            if !message.retain && message.text() == payload {
+                return witness.leave().await;
+            }
+        }
+    }
+
     /// Asserts that nothing is on its way to a client: what comes next is what is published now.
     pub(super) async fn quiet(&self, subscriber: &mut Raw) {
-        let topic = self.topic("marker");
+        // Outside of what the case's own filters match.
+        let topic = format!("m{}/marker", self.number);
         subscriber.subscribe(&[(&topic, 0)]).await;
         let mut publisher = self.join("marker").await;
         publisher.publish(&topic, "marker").await;

@@ -147,8 +147,8 @@ pub(super) async fn a_password_needs_a_user_name_before_version_5() {
     each(BOTH, async |case| {
         let connect = Connect { password: Some(b"\xFF\0".to_vec()), ..case.connect("password") };
         if case.is_v5() {
-            // It is well formed, and no login that we know.
-            case.rejects(&connect, 0, &[0x86, 0x87]).await;
+            // It is well formed: who is a guest may say what it likes there.
+            case.join_with(&connect).await.leave().await;
         } else {
             case.refuses_connect("a password alone", &connect.packet(), &[]).await;
         }
@@ -253,7 +253,7 @@ pub(super) async fn a_client_need_not_wait_for_connack() {
         let publish = case.publish(2, &topic, &[]);
         hasty.send(&[case.connect("hasty").packet(), publish, wire::PINGREQ.to_vec()].concat()).await;
         assert_eq!(hasty.connack().await.code, 0);
-        assert_eq!(hasty.expect(kind::PUBACK).await.packet_id(), 9);
+        assert_eq!(hasty.answer(kind::PUBACK).await.packet_id(), 9);
         hasty.expect(kind::PINGRESP).await;
         assert_eq!(subscriber.published().await.topic, topic);
     })

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use pointsman_tests::eventually;
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each};
+use super::case::{BOTH, MALFORMED, ONLY_V5, PROTOCOL_ERROR, each, each_at_once};
 
 #[tokio::test]
 pub(super) async fn a_ping_is_answered() {
@@ -26,7 +26,7 @@ pub(super) async fn a_ping_is_answered() {
 
 #[tokio::test]
 pub(super) async fn who_is_silent_for_one_and_a_half_keep_alives_is_gone() {
-    each(BOTH, async |case| {
+    each_at_once(BOTH, async |case| {
         let connect = |who, keep_alive_seconds| Connect { keep_alive_seconds, ..case.connect(who) };
         let mut timeless = case.join_with(&connect("timeless", 0)).await;
         let mut silent = case.join_with(&connect("silent", 1)).await;
@@ -104,7 +104,7 @@ pub(super) async fn what_came_before_a_mistake_was_right() {
         client
             .send(&[case.publish(2, &topic, &[]), vec![0x00, 0], case.publish(2, &topic, &[])].concat())
             .await;
-        client.expect(kind::PUBACK).await;
+        client.answer(kind::PUBACK).await;
         case.ended(&mut client, "a reserved type", &[MALFORMED, PROTOCOL_ERROR]).await;
         subscriber.receive().await;
         case.quiet(&mut subscriber).await;

@@ -130,7 +130,7 @@ pub(super) async fn an_answer_has_the_id_of_its_question() {
                 (case.unsubscribe(packet_id, &["other"]), kind::UNSUBACK),
             ] {
                 client.send(&question).await;
-                assert_eq!(client.expect(answer).await.packet_id(), packet_id, "to {question:?}");
+                assert_eq!(client.answer(answer).await.packet_id(), packet_id, "to {question:?}");
             }
         }
     })
@@ -186,7 +186,7 @@ pub(super) async fn an_empty_list_of_properties_has_its_length() {
         assert_eq!(packet.body.len(), 2 + topic.len() + 1, "{packet:?}");
         assert_eq!(packet.body.last(), Some(&0));
         subscriber.send(&case.unsubscribe(8, &[&topic])).await;
-        assert_eq!(subscriber.expect(kind::UNSUBACK).await.body, [0_u8, 8, 0, 0].as_slice());
+        assert_eq!(subscriber.answer(kind::UNSUBACK).await.body, [0_u8, 8, 0, 0].as_slice());
         // The other way round, a missing length is malformed.
         case.refuses("SUBSCRIBE", &[0x82, 2, 0, 7], WRONG).await;
         case.refuses("UNSUBSCRIBE", &[0xA2, 2, 0, 7], WRONG).await;

@@ -2,7 +2,7 @@
 
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, Case, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each};
+use super::case::{BOTH, Case, MALFORMED, ONLY_V5, PROTOCOL_ERROR, WRONG, each, each_at_once};
 
 #[tokio::test]
 pub(super) async fn dup_is_for_redelivery_alone() {
@@ -62,14 +62,14 @@ pub(super) async fn each_level_has_its_answer() {
         client.publish(&topic, "x").await;
         client.ping().await;
         client.publish_with(2, &topic, "x", &[]).await;
-        let ack = client.expect(kind::PUBACK).await;
+        let ack = client.answer(kind::PUBACK).await;
         // Nobody is subscribed, which MQTT 5 may be told.
         assert_eq!((ack.packet_id(), ack.reason() & !0x10), (9, 0));
         client.publish_with(4, &topic, "x", &[]).await;
-        let ack = client.expect(kind::PUBREC).await;
+        let ack = client.answer(kind::PUBREC).await;
         assert_eq!((ack.packet_id(), ack.reason() & !0x10), (9, 0));
         client.send(&wire::pubrel(9)).await;
-        let ack = client.expect(kind::PUBCOMP).await;
+        let ack = client.answer(kind::PUBCOMP).await;
         assert_eq!((ack.packet_id(), ack.reason()), (9, 0));
     })
     .await;
@@ -82,7 +82,7 @@ pub(super) async fn what_is_not_allowed_is_refused_and_goes_nowhere() {
             let mut forger = case.join("forger").await;
             forger.publish_with(qos << 1, "$SYS/broker/fake", "x", &[]).await;
             if case.is_v5() && qos > 0 {
-                let ack = forger.expect(if qos == 1 { kind::PUBACK } else { kind::PUBREC }).await;
+                let ack = forger.answer(if qos == 1 { kind::PUBACK } else { kind::PUBREC }).await;
                 assert_eq!((ack.packet_id(), ack.reason()), (9, 0x87));
                 forger.ping().await;
             } else {
@@ -271,7 +271,7 @@ pub(super) async fn aliases_to_a_client_keep_to_its_maximum() {
 
 #[tokio::test]
 pub(super) async fn a_message_that_has_expired_is_not_delivered() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let topic = case.topic("expiry");
         let mut sleeper = case.join_with(&case.persistent("sleeper")).await;
         sleeper.subscribe(&[(&topic, 2)]).await;
@@ -322,6 +322,70 @@ pub(super) async fn nothing_larger_than_the_client_takes_is_sent() {
             other.receive().await;
         }
         small.ping().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+pub(super) async fn subscription_identifiers_count_for_the_size() {
+    each(ONLY_V5, async |case| {
+        let max = 100_u32;
+        let properties = wire::property_u32(id::PACKET_BYTES_MAX, max);
+        let small = Connect { properties, ..case.connect("small") };
+        let mut small = case.join_with(&small).await;
+        // Each identifier has four bytes behind its own.
+        let filters = ["#", "+", "ids", "ids/#"];
+        for (number, filter) in filters.iter().enumerate() {
+            let property = wire::property_varint(id::SUBSCRIPTION_ID, 200_000_000 + number);
+            small.subscribe_with(&[(&case.topic(filter), 1)], &property).await;
+        }
+        let topic = case.topic("ids");
+        let mut publisher = case.join("publisher").await;
+        let head = 2 + 2 + topic.len() + 2 + 1 + filters.len() * 5;
+        for more in [1, 0] {
+            let payload = "x".repeat(max as usize - head + more);
+            publisher.deliver(1, &topic, &payload, &[]).await;
+        }
+        let message = small.receive().await;
+        assert_eq!(wire::property_values(&message.properties, id::SUBSCRIPTION_ID).len(), filters.len());
+        assert_eq!(message.payload.len(), max as usize - head, "the one that fits");
+        case.quiet(&mut small).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+pub(super) async fn what_has_become_too_large_is_not_sent_again() {
+    each(ONLY_V5, async |case| {
+        let topic = case.topic("shrunk");
+        let mut client = case.join_with(&case.persistent("client")).await;
+        client.subscribe(&[(&topic, 2)]).await;
+        let mut publisher = case.join("publisher").await;
+        for qos in 1..=2 {
+            publisher.deliver(qos, &topic, &"x".repeat(300), &[]).await;
+            publisher.deliver(qos, &topic, "small", &[]).await;
+        }
+        for _ in 0..4 {
+            client.published().await;
+        }
+        drop(client);
+        for again in ["first", "second"] {
+            let connect = case.persistent("client");
+            let max = wire::property_u32(id::PACKET_BYTES_MAX, 200);
+            let connect = Connect { properties: [connect.properties.clone(), max].concat(), ..connect };
+            let mut client = case.join_with(&connect).await;
+            if again == "first" {
+                for qos in 1..=2 {
+                    let message = client.receive().await;
+                    assert_eq!((message.text(), message.qos, message.dup), ("small", qos, true));
+                }
+                client.ping().await;
+            }
+            case.quiet(&mut client).await;
+        }
+        // Nor to a connection that would take it: it counts as delivered.
+        let mut client = case.join_with(&case.persistent("client")).await;
+        case.quiet(&mut client).await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use pointsman_tests::Raw;
 use pointsman_tests::wire::{self, Connect, id, kind};
 
-use super::case::{BOTH, Case, ONLY_V5, ONLY_V311, PROTOCOL_ERROR, each};
+use super::case::{BOTH, Case, ONLY_V5, ONLY_V311, PROTOCOL_ERROR, each, each_at_once};
 
 /// Connects and gives whether there was a session.
 async fn resume(case: &Case, connect: &Connect) -> (Raw, bool) {
@@ -94,7 +94,7 @@ pub(super) async fn a_session_that_ends_with_its_connection_leaves_nothing() {
 
 #[tokio::test]
 pub(super) async fn the_state_is_kept_while_the_connection_is() {
-    each(BOTH, async |case| {
+    each_at_once(BOTH, async |case| {
         let topic = case.topic("state");
         let connect = Connect { keep_alive_seconds: 0, ..case.connect("client") };
         let mut client = case.join_with(&connect).await;
@@ -116,7 +116,7 @@ fn expiring(case: &Case, who: &str, seconds: u32) -> Connect {
 
 #[tokio::test]
 pub(super) async fn a_session_ends_when_it_has_expired() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         for (who, seconds) in [("second", 1), ("minutes", 600), ("ever", u32::MAX)] {
             resume(&case, &expiring(&case, who, seconds)).await.0.leave().await;
         }
@@ -169,10 +169,10 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
         }
         // 1 is acknowledged to the end, of 3 PUBREL is under way, the others are not acknowledged.
         client.send(&wire::pubrec(first[1].packet_id)).await;
-        client.expect(kind::PUBREL).await;
+        client.answer(kind::PUBREL).await;
         client.send(&wire::pubcomp(first[1].packet_id)).await;
         client.send(&wire::pubrec(first[3].packet_id)).await;
-        client.expect(kind::PUBREL).await;
+        client.answer(kind::PUBREL).await;
         client.ping().await;
         drop(client);
         publisher.deliver(1, &topic, "6", &[]).await;
@@ -201,7 +201,7 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
             let acknowledge = if message.qos == 1 { wire::puback } else { wire::pubrec };
             client.send(&acknowledge(message.packet_id)).await;
             if message.qos == 2 {
-                client.expect(kind::PUBREL).await;
+                client.answer(kind::PUBREL).await;
                 client.send(&wire::pubcomp(message.packet_id)).await;
             }
         }
@@ -215,7 +215,7 @@ pub(super) async fn what_is_unacknowledged_is_sent_again_in_order() {
 
 #[tokio::test]
 pub(super) async fn nothing_is_sent_again_on_the_same_connection() {
-    each(BOTH, async |case| {
+    each_at_once(BOTH, async |case| {
         let topic = case.topic("patient");
         let mut client = case.subscriber("client", &topic, 2).await;
         for qos in 1..=2 {
@@ -237,20 +237,19 @@ pub(super) async fn a_qos_2_message_of_the_client_survives_its_connection() {
         let mut subscriber = case.subscriber("subscriber", &topic, 2).await;
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.publish_with(4, &topic, "x", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.answer(kind::PUBREC).await;
         drop(publisher);
-        assert_eq!(subscriber.receive().await.text(), "x");
         // The client does not know whether PUBREC came: it sends again, and the message is delivered once.
         let (mut publisher, present) = resume(&case, &case.persistent("publisher")).await;
         assert!(present);
         publisher.publish_with(0x08 | 4, &topic, "x", &[]).await;
-        assert_eq!(publisher.expect(kind::PUBREC).await.packet_id(), 9);
+        assert_eq!(publisher.answer(kind::PUBREC).await.packet_id(), 9);
         publisher.send(&wire::pubrel(9)).await;
-        assert_eq!(publisher.expect(kind::PUBCOMP).await.packet_id(), 9);
+        assert_eq!(publisher.answer(kind::PUBCOMP).await.packet_id(), 9);
+        assert_eq!(subscriber.receive().await.text(), "x");
         case.quiet(&mut subscriber).await;
         // After that the id is free.
-        publisher.publish_with(4, &topic, "new", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.deliver(2, &topic, "new", &[]).await;
         assert_eq!(subscriber.receive().await.text(), "new");
     })
     .await;
@@ -261,11 +260,11 @@ pub(super) async fn pubrel_may_come_on_the_next_connection() {
     each(BOTH, async |case| {
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.publish_with(4, &case.topic("release"), "x", &[]).await;
-        publisher.expect(kind::PUBREC).await;
+        publisher.answer(kind::PUBREC).await;
         drop(publisher);
         let mut publisher = case.join_with(&case.persistent("publisher")).await;
         publisher.send(&wire::pubrel(9)).await;
-        let complete = publisher.expect(kind::PUBCOMP).await;
+        let complete = publisher.answer(kind::PUBCOMP).await;
         assert_eq!((complete.packet_id(), complete.reason()), (9, 0));
     })
     .await;

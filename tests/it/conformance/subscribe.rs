@@ -257,7 +257,7 @@ pub(super) async fn what_was_begun_is_finished_after_unsubscribing() {
         let begun = client.published().await;
         client.unsubscribe(&[&topic]).await;
         client.send(&wire::pubrec(begun.packet_id)).await;
-        assert_eq!(client.expect(kind::PUBREL).await.packet_id(), begun.packet_id);
+        assert_eq!(client.answer(kind::PUBREL).await.packet_id(), begun.packet_id);
         client.send(&wire::pubcomp(begun.packet_id)).await;
         publisher.deliver(1, &topic, "too late", &[]).await;
         case.quiet(&mut client).await;
@@ -295,13 +295,13 @@ pub(super) async fn answers_fit_into_what_the_client_takes() {
         let connect = Connect { properties, ..case.connect("small") };
         let mut client = case.join_with(&connect).await;
         client.send(&case.subscribe(7, &[("a/#/b", 0)], &[])).await;
-        assert!(client.expect(kind::SUBACK).await.body.len() <= 98);
+        assert!(client.answer(kind::SUBACK).await.body.len() <= 98);
         client.send(&case.unsubscribe(7, &["a/#/b"])).await;
-        assert!(client.expect(kind::UNSUBACK).await.body.len() <= 98);
+        assert!(client.answer(kind::UNSUBACK).await.body.len() <= 98);
         client.send(&case.publish(2, "$SYS/broker/fake", &[])).await;
-        assert!(client.expect(kind::PUBACK).await.body.len() <= 98);
+        assert!(client.answer(kind::PUBACK).await.body.len() <= 98);
         client.send(&case.publish(4, "$SYS/broker/fake", &[])).await;
-        assert!(client.expect(kind::PUBREC).await.body.len() <= 98);
+        assert!(client.answer(kind::PUBREC).await.body.len() <= 98);
         client.send(&[0x00, 0x00]).await;
         assert!(client.expect(kind::DISCONNECT).await.body.len() <= 98);
     })
@@ -315,14 +315,14 @@ pub(super) async fn problem_information_is_left_out_where_it_is_not_wanted() {
         let connect = Connect { properties, ..case.connect("terse") };
         let mut client = case.join_with(&connect).await;
         client.send(&case.subscribe(7, &[("a/#/b", 0)], &[])).await;
-        let suback = client.expect(kind::SUBACK).await;
+        let suback = client.answer(kind::SUBACK).await;
         assert_eq!(suback.body.len(), 2 + 1 + 1, "no properties: {suback:?}");
         client.send(&case.unsubscribe(7, &["never"])).await;
-        let unsuback = client.expect(kind::UNSUBACK).await;
+        let unsuback = client.answer(kind::UNSUBACK).await;
         assert_eq!(unsuback.body.len(), 2 + 1 + 1, "no properties: {unsuback:?}");
         for (flags, kind) in [(2, kind::PUBACK), (4, kind::PUBREC)] {
             client.send(&case.publish(flags, "$SYS/broker/fake", &[])).await;
-            let ack = client.expect(kind).await;
+            let ack = client.answer(kind).await;
             assert!(ack.body.len() <= 4, "no properties: {ack:?}");
         }
     })

@@ -1,7 +1,6 @@
 //! Topic names and filters: what is one, and what matches.
 
-use pointsman_tests::Raw;
-use pointsman_tests::wire::{Packet, kind};
+use pointsman_tests::wire::kind;
 
 use super::case::{BOTH, Case, MALFORMED, PROTOCOL_ERROR, each};
 
@@ -48,24 +47,11 @@ pub(super) async fn wildcards_are_where_they_may_be() {
             assert_eq!(client.subscribe(&[(filter, 0)]).await, [refused], "{filter}");
         }
         for filter in ["#", "+", "+/#", "/#", "/+", "+/+", "a/+/#", "+/a/+", "/", "//"] {
-            client.send(&case.subscribe(7, &[(filter, 0)], &[])).await;
-            assert_eq!(answer(&mut client, kind::SUBACK).await.body.last(), Some(&0), "{filter}");
-            client.send(&case.unsubscribe(8, &[filter])).await;
-            answer(&mut client, kind::UNSUBACK).await;
+            assert_eq!(client.subscribe(&[(filter, 0)]).await, [0], "{filter}");
+            client.unsubscribe(&[filter]).await;
         }
     })
     .await;
-}
-
-/// The answer behind what a wide filter brings from other cases.
-async fn answer(client: &mut Raw, kind: u8) -> Packet {
-    loop {
-        let packet = client.next().await.expect("the connection stays");
-        if packet.kind() != kind::PUBLISH {
-            assert_eq!(packet.kind(), kind, "{packet:?}");
-            return packet;
-        }
-    }
 }
 
 #[tokio::test]

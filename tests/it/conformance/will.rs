@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pointsman_tests::Raw;
 use pointsman_tests::wire::{self, Connect, Will, id};
 
-use super::case::{BOTH, Case, ONLY_V5, PROTOCOL_ERROR, each};
+use super::case::{BOTH, Case, ONLY_V5, PROTOCOL_ERROR, each, each_at_once};
 
 fn with_will(case: &Case, who: &str) -> Connect {
     case.connect(who).will(Will::new(&case.topic("will"), who))
@@ -145,7 +145,7 @@ fn with_delay(case: &Case, who: &str, delay_seconds: u32, expiry_seconds: u32) -
 
 #[tokio::test]
 pub(super) async fn a_will_waits_for_its_delay_or_the_end_of_its_session() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let mut mourner = mourner(&case, 0).await;
         let start = Instant::now();
         // The delay of one, and the session's end of the other.
@@ -168,7 +168,7 @@ pub(super) async fn a_will_waits_for_its_delay_or_the_end_of_its_session() {
 
 #[tokio::test]
 pub(super) async fn who_comes_back_in_time_has_not_died() {
-    each(ONLY_V5, async |case| {
+    each_at_once(ONLY_V5, async |case| {
         let mut mourner = mourner(&case, 0).await;
         drop(case.join_with(&with_delay(&case, "sleeper", 1, 600)).await);
         let mut back = case.join_with(&case.persistent("sleeper")).await;

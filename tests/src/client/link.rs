@@ -112,7 +112,7 @@ fn way(builder: &ClientBuilder) -> (String, u16, rumqttc::Transport) {
     (host, address.port(), way)
 }
 
-fn options(builder: ClientBuilder) -> rumqttc::MqttOptions {
+pub(super) fn options(builder: ClientBuilder) -> rumqttc::MqttOptions {
     let (host, port, way) = way(&builder);
     let mut options = rumqttc::MqttOptions::new(builder.client_id, host, port);
     options.set_transport(way).set_keep_alive(builder.keep_alive);
@@ -126,7 +126,7 @@ fn options(builder: ClientBuilder) -> rumqttc::MqttOptions {
     options
 }
 
-fn options5(builder: ClientBuilder) -> v5::MqttOptions {
+pub(super) fn options5(builder: ClientBuilder) -> v5::MqttOptions {
     let (host, port, way) = way(&builder);
     let mut options = v5::MqttOptions::new(builder.client_id, host, port);
     options.set_transport(way).set_keep_alive(builder.keep_alive);

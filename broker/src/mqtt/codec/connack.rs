@@ -38,6 +38,9 @@ pub struct ConnackOptions<'a> {
     pub topic_alias_max: u16,
 }
 
+/// The return code of 3.1.1 for what has none of its own.
+const SERVER_UNAVAILABLE: u8 = 3;
+
 /// Writes CONNACK.
 pub fn encode_connack(out: &mut BytesMut, version: Version, reason: Reason, options: &ConnackOptions<'_>) {
     encode_connack_within(out, version, reason, options, u32::MAX);
@@ -54,7 +57,7 @@ pub fn encode_connack_within(
     // A refusal says that there is no session, and 3.1 has no word for it. [MQTT-3.2.2-4, MQTT5-3.2.2-6]
     let present = options.session_present && reason == Reason::Success && version != Version::V31;
     if version != Version::V5 {
-        out.put_slice(&[0x20, 2, u8::from(present), reason.connack_v3()]);
+        out.put_slice(&[0x20, 2, u8::from(present), reason.connack_v3().unwrap_or(SERVER_UNAVAILABLE)]);
         return;
     }
     let mut properties = Vec::new();

@@ -52,15 +52,16 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The return code of a 3.1.1 CONNACK that says the same. [MQTT-3.2.2.3]
-    pub fn connack_v3(self) -> u8 {
+    /// The return code of a 3.1.1 CONNACK that says the same; none where no CONNACK may be sent. [MQTT-3.2.2-6]
+    pub fn connack_v3(self) -> Option<u8> {
         match self {
-            Reason::Success => 0,
-            Reason::UnsupportedProtocolVersion => 1,
-            Reason::ClientIdNotValid => 2,
-            Reason::BadUserNameOrPassword => 4,
-            Reason::NotAuthorized => 5,
-            _ => 3,
+            Reason::Success => Some(0),
+            Reason::UnsupportedProtocolVersion => Some(1),
+            Reason::ClientIdNotValid => Some(2),
+            Reason::BadUserNameOrPassword => Some(4),
+            Reason::NotAuthorized => Some(5),
+            Reason::MalformedPacket | Reason::ProtocolError | Reason::TopicNameInvalid => None,
+            _ => Some(3),
         }
     }
     /// Whether a server's DISCONNECT may say it (MQTT 5 §3.14.2.1; 0x8C by §2.4).

@@ -299,6 +299,9 @@ where
     hub.telemetry.refusals_total.add(1);
     hub.telemetry.connects_refused.add(refusal.reason as u8);
     debug!(client_id = %connect.client_id, refusal = refusal.detail, "refused");
+    if connect.version != Version::V5 && refusal.reason.connack_v3().is_none() {
+        return; // [MQTT-3.2.2-6]
+    }
     let mut out = BytesMut::new();
     let options = ConnackOptions { reason_string: Some(&refusal.detail), ..ConnackOptions::default() };
     encode_connack_within(&mut out, connect.version, refusal.reason, &options, connect.packet_bytes_max);

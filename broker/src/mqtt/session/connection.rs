@@ -265,7 +265,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             self.hub.telemetry.sent.add(&mut self.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if let Some(kick) = woken.kicked {
-                return Err(End::Kicked(kick));
+                let taken_over = kick.reason == Reason::SessionTakenOver;
+                let goodbye = if taken_over { self.last_words().await } else { None };
+                return Err(goodbye.unwrap_or(End::Kicked(kick)));
             }
             if woken.outbox && self.session.outbox.is_hopeless() {
                 return Err(End::Kicked(HOPELESS));
@@ -284,6 +286,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 self.tick()?;
             }
         }
+    }
+
+    /// Takes what the client had sent before another connection took its place; its goodbye, if that is there.
+    ///
+    /// A client that says DISCONNECT and connects again at once may be heard on the new connection first, and has its
+    /// will published and its session kept although it said otherwise.
+    async fn last_words(&mut self) -> Option<End> {
+        /// Reads of one who never stops.
+        const READS_MAX: usize = 16;
+        // What has arrived is known after the runtime has asked the system.
+        tokio::task::yield_now().await;
+        for _ in 0..READS_MAX {
+            let read = poll_fn(|cx| match self.poll_read(cx) {
+                Poll::Ready(read) => Poll::Ready(Some(read)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            let end = match read.await? {
+                Ok(0) => return None,
+                Ok(_) => self.process().await.err(),
+                Err(error) => Some(End::of(&error)),
+            };
+            match end {
+                Some(goodbye @ End::Goodbye { .. }) => return Some(goodbye),
+                Some(_) => return None,
+                None => {}
+            }
+        }
+        None
     }
 
     /// Makes what progress it can on all sides; ready if there was any.

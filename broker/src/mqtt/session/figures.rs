@@ -2,6 +2,7 @@
 
 use super::Hub;
 use super::retained::RetainedStats;
+use super::session::Session;
 
 /// Figures of the sessions, of about one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Figures {
     pub subscriptions: u64,
     /// Shared subscriptions.
     pub subscriptions_shared: u64,
-    /// Messages that wait for their clients.
+    /// Messages that wait for their clients, but for those that wait in the log.
     pub outbox_messages: u64,
     /// Bytes that do, and those handed to connections and not yet written.
     pub outbox_bytes: u64,
@@ -32,7 +33,6 @@ impl Hub {
         let clients = self.registry.all();
         let mut figures = Figures {
             clients: clients.len() as u64,
-            sessions_offline: self.sessions.all().iter().filter(|it| !it.outbox.is_attached()).count() as u64,
             sessions_expired: self.telemetry.sessions_expired_total.get(),
             subscriptions: self.subscriptions.len() as u64,
             subscriptions_shared: self.subscriptions.shared_len() as u64,
@@ -40,11 +40,21 @@ impl Hub {
             ..Figures::default()
         };
         for session in clients.iter().filter_map(|client| client.session.get()) {
-            let (messages, bytes) = session.outbox.waiting();
-            figures.outbox_messages += messages as u64;
-            figures.outbox_bytes += bytes as u64;
-            figures.inflight += u64::from(session.state().window.outstanding());
+            figures.look_at(session);
+        }
+        for session in self.sessions.all().iter().filter(|session| !session.outbox.is_attached()) {
+            figures.sessions_offline += 1;
+            figures.look_at(session);
         }
         figures
+    }
+}
+
+impl Figures {
+    fn look_at(&mut self, session: &Session) {
+        let (messages, bytes) = session.outbox.waiting();
+        self.outbox_messages += messages as u64;
+        self.outbox_bytes += bytes as u64;
+        self.inflight += u64::from(session.state().window.outstanding());
     }
 }

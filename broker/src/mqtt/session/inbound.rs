@@ -116,8 +116,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// PUBREL: the packet id may be used again, and that must not be forgotten, or the next message of that id would be
     /// taken for the last. [MQTT-4.3.3-2]
     fn take_pubrel(&mut self, known: bool, id: u16) {
-        let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
-        self.answers.acks.push((PUBCOMP, id, reason));
+        // An unknown id is that of a message released before, whose PUBCOMP was lost; 0x92 would have mqtt.js tell its user
+        // that the publish failed, though the message is through. [MQTT5-4.3.3-12]
+        self.answers.acks.push((PUBCOMP, id, Reason::Success));
         if known {
             self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
             self.answers.must_wait |= self.session.durable;

@@ -6,7 +6,7 @@ use rustc_hash::FxBuildHasher;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::{
-    OutboundPublish, ProtocolError, QoS, Reason, Version, encode_publish, message_expiry,
+    OutboundPublish, ProtocolError, QoS, Reason, Version, encode_publish, message_expiry, publish_len,
 };
 use super::super::envelope::Envelope;
 use super::connection::{CHUNK_BYTES, Connection, End};
@@ -159,7 +159,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let message = delivery.envelope.message(index);
         let drops = &self.hub.telemetry.drops;
         // [MQTT-3.1.2-25]
-        if message.body().len() + message.properties().len() + 16 > self.packet_bytes_max {
+        let qos = message.marks().qos.min(delivery.qos_max);
+        if !self.fits(&delivery.envelope, index, qos, &delivery.subscription_ids) {
             drops.packet_too_large.add(1);
             return false;
         }
@@ -171,6 +172,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         // Read from the log though it was sent already.
         let owed = self.session.durable && delivery.via == Via::Subscription && delivery.acknowledged;
         !(owed && place.is_in_log() && place < self.session.state().position)
+    }
+
+    /// Whether the PUBLISH of a message is no larger than the client takes. [MQTT-3.1.2-24]
+    pub(super) fn fits(&self, envelope: &Envelope, index: usize, qos: QoS, subscription_ids: &[u32]) -> bool {
+        if self.packet_bytes_max >= u32::MAX as usize {
+            return true;
+        }
+        let message = envelope.message(index);
+        let publish = OutboundPublish {
+            body: message.body(),
+            topic_len: 2 + message.topic_bytes().len(),
+            properties: message.properties(),
+            subscription_ids,
+            // The first to have an alias has the topic as well.
+            topic_alias: (self.own_aliases.max > 0).then_some(1),
+            send_topic: true,
+            expiry_seconds: None,
+            qos,
+            retain: false,
+            dup: false,
+            packet_id: 0,
+        };
+        publish_len(self.version, &publish) <= self.packet_bytes_max
     }
 
     /// How long a message may still wait, in seconds; `None` if its time is over.

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::from_log::{Chunk, read_owed, read_places};
 use super::outbox::{Delivery, Source, Via};
 use super::retained::{RetainedCursor, STEP_TOPICS};
-use super::state::{Assigned, Place, Slot, Stage};
+use super::state::{Assigned, Op, Place, Slot, Stage};
 use crate::store::{ReadError, Seq};
 
 /// The first byte of PUBREL.
@@ -262,8 +262,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         } else {
             SmallVec::new()
         };
+        if !self.fits(envelope, index, qos, &ids) {
+            self.pass_over(again.packet_id, qos);
+            return;
+        }
         let retain = !again.slot.place.is_in_log() && envelope.message(index).marks().retain;
         self.encode_message(envelope, index, qos, retain, true, again.packet_id, &ids);
+    }
+
+    /// A message that was sent before is larger than the client takes now: as if it had acknowledged it. [MQTT-3.1.2-25]
+    fn pass_over(&mut self, packet_id: u16, qos: QoS) {
+        self.hub.telemetry.drops.packet_too_large.add(1);
+        let window = &mut self.session.state().window;
+        if qos == QoS::AtLeastOnce {
+            window.puback(packet_id);
+        } else {
+            window.pubrec(packet_id, false);
+        }
+        self.answers.note_id(|ids| Op::Acked { ids }, packet_id, self.session.durable);
     }
 }
 

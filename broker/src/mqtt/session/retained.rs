@@ -27,7 +27,8 @@ const ENVELOPE_BYTES: usize = 24 + 56 + 7;
 /// Expired messages taken away at most while the lock is held.
 const SWEEP_MAX: usize = 256;
 
-/// Bounds of the retained messages; the names are those of the configuration.
+/// Bounds of the retained messages; the names are those of the configuration. They are kept where messages enter: what was
+/// on its way by then was promised to be retained, and is, up to an eighth more.
 #[derive(Debug, Clone)]
 pub struct RetainedLimits {
     /// Retained messages in total.
@@ -39,6 +40,14 @@ pub struct RetainedLimits {
 impl Default for RetainedLimits {
     fn default() -> Self {
         RetainedLimits { messages_max: 100_000, bytes_max: 64 << 20 }
+    }
+}
+
+impl RetainedLimits {
+    /// The bounds of what is there, including what was on its way when the limits were reached.
+    fn hard(&self) -> RetainedLimits {
+        let more = |max: usize| max.saturating_add(max / 8);
+        RetainedLimits { messages_max: more(self.messages_max), bytes_max: more(self.bytes_max) }
     }
 }
 
@@ -78,7 +87,7 @@ pub(crate) enum Applied {
     Kept,
     /// The topic has none from now on: the payload was empty, or the message expired on its way. [MQTT-3.3.1-6]
     Removed,
-    /// There was no room; the topic has none from now on, so that nobody takes an old message for the last.
+    /// There was no room, not even the eighth more; the topic has none from now on, so that nobody takes an old message for the last.
     Full,
 }
 
@@ -175,7 +184,7 @@ impl Retained {
         let mut kept = self.write();
         kept.sweep(now_ms);
         kept.remove(topic);
-        if kept.room_for(topic, bytes, &self.limits).is_err() {
+        if kept.room_for(topic, bytes, &self.limits.hard()).is_err() {
             drop(kept);
             self.dropped.add(1);
             return Applied::Full;

@@ -128,7 +128,9 @@ impl Hub {
         session_id: String,
     ) -> Result<(Arc<Session>, bool), SessionRefused> {
         if let Some(session) = self.sessions.get(client_id) {
-            let resumes = !clean_start && !self.is_cut_off(&session);
+            // [MQTT-4.1.0-2]: also between two looks of the housekeeper.
+            let expired = ends_at_ms(&session.state()).is_some_and(|at_ms| at_ms <= self.clock.now_ms());
+            let resumes = !clean_start && !expired && !self.is_cut_off(&session);
             if resumes {
                 self.attach(&session, expiry_seconds);
                 return Ok((session, true));

@@ -125,6 +125,8 @@ fn sessions(page: &mut Page, telemetry: &Telemetry, figures: &Figures) {
     family.sample(&[("state", "offline")], figures.sessions_offline);
     let help = "Sessions given up because their client did not come back in time.";
     page.counter("pointsman_sessions_expired_total", help, figures.sessions_expired);
+    let help = "Sessions ended because the log had dropped what they were owed.";
+    page.counter("pointsman_sessions_cut_total", help, telemetry.sessions_cut_total.get());
     let mut family = page.family("pointsman_subscriptions", Kind::Gauge, "Subscriptions, by kind.");
     family.sample(&[("kind", "plain")], figures.subscriptions.saturating_sub(figures.subscriptions_shared));
     family.sample(&[("kind", "shared")], figures.subscriptions_shared);

@@ -136,10 +136,20 @@ fn the_limits_hold_and_say_which() {
     let long = "x".repeat(rows::TOPIC_BYTES_MAX + 1);
     assert!(matches!(retained.admit(&long, 1, NOW_MS), Err(RetainedFull::TopicTooLong { .. })));
     assert_eq!(keep(&retained, "c", b"x"), Applied::Full, "whatever was admitted");
-    assert_eq!(keep(&retained, "a", &[1; 2_000]), Applied::Full);
+    assert_eq!(keep(&retained, "a", &[1; 3_000]), Applied::Full);
     assert!(retained.get("a", NOW_MS).is_none(), "an old message is not the last");
     let stats = retained.stats();
     assert_eq!((stats.messages, stats.refused, stats.dropped), (1, 3, 2));
+}
+
+#[test]
+fn what_was_on_its_way_when_a_limit_was_reached_is_kept() {
+    let retained = Retained::new(RetainedLimits { messages_max: 8, ..RetainedLimits::default() });
+    let topics: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+    assert!(topics.iter().all(|topic| retained.admit(topic, 1, NOW_MS).is_ok()), "none has arrived");
+    let kept: Vec<Applied> = topics.iter().map(|topic| keep(&retained, topic, b"x")).collect();
+    assert_eq!(kept.iter().filter(|it| **it == Applied::Kept).count(), 9, "an eighth more");
+    assert_eq!(retained.admit("new", 1, NOW_MS), Err(RetainedFull::Messages { messages_max: 8 }));
 }
 
 #[test]

@@ -93,7 +93,7 @@ async fn a_breach_publishes_the_will() {
     let server = TestServer::start().await;
     let mut mourner = server.mqtt("mourner").await;
     mourner.subscribe("wills/#", pointsman_tests::QoS::AtMostOnce).await;
-    let will = Some(("wills/texter".to_owned(), "gone".to_owned()));
+    let will = Some(wire::Will::new("wills/texter", "gone"));
     let mut frames = server.frames(Transport::Ws).await.upgrade().await;
     frames.message(Frame::BINARY, &Connect { will, ..Connect::new(wire::V311, "texter") }.packet()).await;
     assert_eq!(frames.expect(Frame::BINARY).await[..], WELCOME);

@@ -73,7 +73,7 @@ impl Frames {
             ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
         for (name, value) in usual.iter().chain(headers) {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            request.extend([name, ": ", value, "\r\n"]);
         }
         request.push_str("\r\n");
         self.send(request.as_bytes()).await;
@@ -147,8 +147,8 @@ impl Frames {
         assert_eq!(first & !0xF, FIN, "a server's frame is whole and has no extension's bits: {first:#x}");
         assert_eq!(second & MASKED, 0, "a server's frame is not masked");
         let (head, length) = match second {
-            126 => (4, usize::from((&*self.buffer.get(2..4)?).get_u16())),
-            127 => (10, usize::try_from((&*self.buffer.get(2..10)?).get_u64()).expect("a length")),
+            126 => (4, usize::from(self.buffer.get(2..4)?.get_u16())),
+            127 => (10, usize::try_from(self.buffer.get(2..10)?.get_u64()).expect("a length")),
             short => (2, usize::from(short)),
         };
         if self.buffer.len() < head + length {
@@ -166,11 +166,11 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         short @ 0..=125 => frame.push(MASKED | u8::try_from(short).expect("it is short")),
         middle @ 126..=0xFFFF => {
-            frame.push(MASKED | 126);
+            frame.push(MASKED | 0x7E);
             frame.extend_from_slice(&u16::try_from(middle).expect("it fits").to_be_bytes());
         }
         long => {
-            frame.push(MASKED | 127);
+            frame.push(MASKED | 0x7F);
             frame.extend_from_slice(&(long as u64).to_be_bytes());
         }
     }

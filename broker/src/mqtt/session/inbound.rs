@@ -15,7 +15,7 @@ use super::connection::{Connection, End, LastTopic};
 use super::resume::PUBREL;
 use super::sessions::{handled, ops_bytes};
 use super::state::{Op, Settled, Stage};
-use super::{Entry, LogRefused, retained};
+use super::{Entry, LogRefused, Logged, retained};
 use crate::auth::Action;
 
 const PUBACK: u8 = 0x40;
@@ -26,6 +26,13 @@ impl From<ProtocolError> for End {
     fn from(error: ProtocolError) -> End {
         End::Refused(error)
     }
+}
+
+/// Whether something is where it was to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    No,
+    Yes,
 }
 
 pub(super) fn refused<V>(reason: Reason, detail: impl Into<String>) -> Result<V, End> {
@@ -82,7 +89,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             4 => state.window.puback(id),
             5 => state.window.pubrec(id, ack.reason < 0x80),
             6 => {
-                self.take_pubrel(state.received.remove(&id), id);
+                let known = state.received.remove(&id) || self.answers.forget_received(id);
+                drop(state);
+                self.take_pubrel(known, id);
                 return Ok(());
             }
             _ => state.window.pubcomp(id),
@@ -155,7 +164,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
         self.received.publishes(publish.qos as u8, 1, head.len);
         if publish.qos == QoS::ExactlyOnce {
-            self.session.state().received.insert(publish.packet_id);
             self.answers.received.push(publish.packet_id);
         }
         self.answer(&publish, Reason::Success);
@@ -174,12 +182,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Whether a QoS 2 publish was taken before and not released. [MQTT-4.3.3-2]
     fn is_repeated(&self, publish: &PublishView<'_>) -> Result<bool, End> {
         let state = self.session.state();
-        if state.received.contains(&publish.packet_id) {
+        let coming = &self.answers.received;
+        if coming.contains(&publish.packet_id) || state.received.contains(&publish.packet_id) {
             return Ok(true);
         }
         let receive_max = usize::from(self.limits.receive_max);
         // [MQTT5-3.3.4-7]; before MQTT 5 no client is told of a limit, but it has the ids of one.
-        if self.version == Version::V5 && state.received.len() >= receive_max {
+        if self.version == Version::V5 && state.received.len() + coming.len() >= receive_max {
             let detail = format!("more than {receive_max} publishes of QoS 2 are not released");
             return refused(Reason::ReceiveMaximumExceeded, detail);
         }
@@ -263,7 +272,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         } else if !self.answers.ops.is_empty() {
             self.log_ops().await?;
         }
-        self.answers.received.clear();
+        self.session.state().received.extend(self.answers.received.drain(..));
         self.answers.must_wait = false;
         let problem_info = self.problem_info;
         self.sent.others(self.answers.acks.len());
@@ -288,12 +297,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         });
         if logged {
             let entry = self.entry_of(envelope);
-            if let Err(error) = self.hub.ingress.log(entry).await {
+            let logged = self.enter(entry);
+            if let Err(error) = logged.await {
                 return self.withhold(&error);
             }
         } else {
-            if !self.answers.ops.is_empty() {
-                self.log_ops().await?;
+            if !self.answers.ops.is_empty() && self.log_ops().await? == Kept::No {
+                return Ok(());
             }
             self.hub.spine.publish(envelope);
         }
@@ -313,18 +323,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Entry { envelope: Some(envelope), sessions, writes }
     }
 
+    /// Puts an entry into the log, and the packet ids that came with it into the session in the same step: a row that is
+    /// written in between would say of a message that it was taken which the log has not got, or the other way round.
+    fn enter(&self, entry: Entry) -> Logged {
+        let mut state = self.session.state();
+        let logged = self.hub.ingress.log(entry);
+        state.received.extend(&self.answers.received);
+        logged
+    }
+
     /// Puts what happened to the session into the log, and waits for that if some answer must.
-    async fn log_ops(&mut self) -> Result<(), End> {
+    async fn log_ops(&mut self) -> Result<Kept, End> {
         let ops = std::mem::take(&mut self.answers.ops);
         self.session.touch();
         let sessions = ops_bytes(&self.session.client_id, &ops);
-        let logged = self.hub.ingress.log(Entry { envelope: None, sessions, writes: Vec::new() });
+        let logged = self.enter(Entry { envelope: None, sessions, writes: Vec::new() });
         if self.answers.must_wait
             && let Err(error) = logged.await
         {
-            return self.withhold(&error);
+            self.withhold(&error)?;
+            return Ok(Kept::No);
         }
-        Ok(())
+        Ok(Kept::Yes)
     }
 
     /// Nothing was promised: an MQTT 5 publisher is told so, another finds its connection closed and will send again.

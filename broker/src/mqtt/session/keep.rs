@@ -70,9 +70,11 @@ impl Hub {
         let mut writes = Vec::new();
         for session in self.sessions.all() {
             let state = session.state();
+            // First, so that what comes to be owed from here on makes it dirty again.
+            let dirty = session.take_dirty();
             let owed_from = session.outbox.owed_from();
             needed = needed.min(owed_from.unwrap_or(from)).min(state.needs_from().unwrap_or(from));
-            if session.take_dirty() {
+            if dirty {
                 // Under the state's lock: every op before the end of the log is in the state.
                 let as_of = self.store.end();
                 let value = write_row(as_of, owed_from, &session.session_id, &state);

@@ -165,7 +165,7 @@ pub(crate) enum Pushed {
     Queued,
     /// It waits, and so much with it that whoever publishes should slow down.
     Crowded,
-    /// It was the first that this session must read from the log.
+    /// It is the first that this session is owed from the log.
     Owed,
     /// There is nobody to give it to.
     Gone,
@@ -229,8 +229,10 @@ impl Outbox {
             }
             _ => {}
         }
-        if let Some(seq) = logged {
-            queue.owed_from.get_or_insert(seq);
+        // What a stalled client is owed must be in its row before a round leaves the record behind.
+        let first_owed = logged.is_some() && queue.owed_from.is_none();
+        if first_owed {
+            queue.owed_from = logged;
         }
         let acknowledged = delivery.acknowledged;
         queue.add(delivery);
@@ -246,7 +248,11 @@ impl Outbox {
         if hopeless || !self.filled.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
-        if crowded && acknowledged { Pushed::Crowded } else { Pushed::Queued }
+        match (crowded && acknowledged, first_owed) {
+            (true, _) => Pushed::Crowded,
+            (false, true) => Pushed::Owed,
+            (false, false) => Pushed::Queued,
+        }
     }
 
     fn shed(&self, queue: &mut Queue) {

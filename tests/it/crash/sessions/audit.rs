@@ -1,6 +1,7 @@
 //! Compares the books at the end of a run, and looks at what is retained after each fall.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use pointsman_tests::wire::{self, Connect};
 use pointsman_tests::{Endpoints, within};
@@ -8,16 +9,26 @@ use pointsman_tests::{Endpoints, within};
 use super::books::{Books, Heard, Pages, Said, Stream};
 use super::subscriber::Kind;
 
-/// What subscribers have not heard, a line each, of what they should have.
-pub(super) fn missing(books: &Books, kinds: &[Kind]) -> Vec<String> {
+/// What subscribers have not heard of what they should have, by their names.
+pub(super) fn missing(books: &Books, kinds: &[Kind]) -> Vec<(&'static str, Said)> {
     let pages = books.pages();
     let mut missing = Vec::new();
     for (name, heard) in readers(&pages, kinds) {
         let due = pages.acknowledged.iter().filter(|said| said.stream != Stream::Kept);
         let lacks = due.filter(|said| heard.iter().all(|heard| !heard.times.contains_key(said)));
-        missing.extend(lacks.map(|said| format!("{name} lacks {said}")));
+        missing.extend(lacks.map(|said| (name, *said)));
     }
     missing
+}
+
+/// A line for each subscriber that lacks something.
+pub(super) fn summary(missing: &[(&'static str, Said)]) -> String {
+    let mut lines = String::new();
+    for lacks in missing.chunk_by(|(one, _), (next, _)| one == next) {
+        let (Some((name, first)), Some((_, last))) = (lacks.first(), lacks.last()) else { continue };
+        let _ = write!(lines, "\n  {name} lacks {} from {first} to {last}", lacks.len());
+    }
+    lines
 }
 
 /// Everybody who is owed each message once: subscribers by themselves, and the members of a share together.

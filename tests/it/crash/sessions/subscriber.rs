@@ -12,6 +12,8 @@ use super::world::{Phase, World, resuming};
 
 /// A connection is cut after at most so many packets.
 const CUT_PACKETS_MAX: u64 = 2000;
+/// One who comes now and then stays for more, to take what came meanwhile.
+const VISIT_PACKETS_MAX: u64 = 6000;
 /// One who comes now and then stays away until at most so many messages were acknowledged to publishers.
 const AWAY_MAX: u64 = 1500;
 /// The packet id of SUBSCRIBE.
@@ -94,7 +96,7 @@ impl Subscriber {
 
     /// Until the connection has ended, which it is made to after a while.
     async fn talk(&mut self, mut peer: Peer) -> Option<()> {
-        let cut_after = self.random.below(CUT_PACKETS_MAX);
+        let cut_after = self.random.below(if self.kind.rare { VISIT_PACKETS_MAX } else { CUT_PACKETS_MAX });
         let mut packets = 0;
         let mut out = Vec::new();
         loop {

@@ -122,7 +122,7 @@ fn a_durable_session_that_is_too_slow_is_fed_from_the_log_and_loses_nothing() {
 #[test]
 fn what_was_in_hand_at_the_end_is_owed() {
     let (outbox, _) = attached(true);
-    assert!((1..=3).all(|seq| outbox.push(logged(seq)) == Pushed::Queued));
+    assert!((1..=3).all(|seq| matches!(outbox.push(logged(seq)), Pushed::Owed | Pushed::Queued)));
     let (mut in_hand, _) = taken(&outbox);
     outbox.push(logged(4));
     in_hand.pop_front();
@@ -140,4 +140,20 @@ fn a_session_that_was_sent_everything_is_owed_nothing() {
     outbox.detach(VecDeque::new());
     outbox.attach();
     assert_eq!(taken(&outbox).1, Source::Live);
+}
+
+#[test]
+fn the_first_that_is_owed_is_said_whether_it_is_queued_or_left_in_the_log() {
+    let (outbox, _) = attached(true);
+    let mut in_hand = taken(&outbox).0;
+    assert_eq!(outbox.push(logged(1)), Pushed::Owed, "queued, and not in any row yet");
+    assert_eq!(outbox.push(logged(2)), Pushed::Queued);
+    in_hand.extend(taken(&outbox).0);
+    assert_eq!(outbox.push(logged(3)), Pushed::Queued, "what is in hand is owed already");
+    outbox.detach(in_hand);
+    outbox.attach();
+    let (_, source) = taken(&outbox);
+    assert_eq!(source, Source::Log { from: 1, through: 3 });
+    outbox.caught_up(3);
+    assert_eq!(outbox.push(logged(4)), Pushed::Owed);
 }

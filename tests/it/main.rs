@@ -23,6 +23,7 @@ mod proxies;
 mod reload;
 mod retained;
 mod rules;
+mod sessions;
 mod sys;
 mod tidy;
 mod topics;

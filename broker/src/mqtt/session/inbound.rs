@@ -350,18 +350,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Nothing was promised: an MQTT 5 publisher is told so, another finds its connection closed and will send again.
     fn withhold(&mut self, error: &LogRefused) -> Result<(), End> {
         let received = std::mem::take(&mut self.answers.received);
-        let mut state = self.session.state();
-        for id in received {
-            state.received.remove(&id);
+        self.session.state().received.retain(|id| !received.contains(id));
+        if self.session.durable {
+            self.session.note_unlogged();
         }
-        drop(state);
         let only_publishes = self.answers.acks.iter().all(|(first, ..)| matches!(*first, PUBACK | PUBREC));
         if self.version != Version::V5 || !only_publishes {
             self.answers.acks.clear();
             return refused(Reason::ServerUnavailable, error.detail.clone());
         }
-        for (_, _, reason) in &mut self.answers.acks {
-            if *reason == Reason::Success {
+        for (first, id, reason) in &mut self.answers.acks {
+            // What was taken before and is sent again stays taken.
+            let is_new = *first == PUBACK || received.contains(id);
+            if is_new && *reason == Reason::Success {
                 *reason = error.reason;
             }
         }

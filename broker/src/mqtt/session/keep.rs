@@ -22,7 +22,8 @@ use super::sessions::{TABLE, ends_at_ms};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
-use crate::store::{AppendError, Query, ReadError, Record, Row, Seq, Write};
+use crate::report::chain;
+use crate::store::{AppendError, Appended, CommitError, Query, ReadError, Record, Row, Seq, Write};
 
 /// How often sessions that are over are ended.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,6 +39,22 @@ const ROUNDS: &str = "_session_rounds";
 /// How the log calls this reader.
 const READER: &str = "sessions";
 
+/// Why sessions are not written down.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    #[error("the log does not take their rows")]
+    Append(#[from] AppendError),
+    #[error("the disk does not take their rows")]
+    Commit(#[from] CommitError),
+}
+
+/// Rows on their way to the disk.
+struct Round {
+    rows: Vec<Appended>,
+    /// The first record that some session still needs.
+    needed: Seq,
+}
+
 /// Ends what is over and writes rounds, until the hub is gone.
 pub(super) async fn keep(hub: Weak<Hub>) {
     let mut ticks = 0_u32;
@@ -48,9 +65,9 @@ pub(super) async fn keep(hub: Weak<Hub>) {
         let _more = hub.retained.sweep(hub.clock.now_ms());
         ticks += 1;
         if ticks.is_multiple_of(TICKS_A_ROUND)
-            && let Err(error) = hub.write_round()
+            && let Err(error) = hub.write_round().await
         {
-            warn!(%error, "sessions could not be written down; the next start reads more of the log");
+            warn!(error = chain(&error), "sessions could not be written down; the next start reads more of the log");
         }
     }
 }
@@ -64,54 +81,100 @@ impl Hub {
     }
 
     /// Writes the rows of sessions that have changed, and then from where the log is to be read at a start.
-    pub(super) fn write_round(&self) -> Result<(), AppendError> {
+    pub(super) async fn write_round(&self) -> Result<(), RoundError> {
         let from = self.undispatched();
-        let mut needed = from;
-        let mut writes = Vec::new();
-        for session in self.sessions.all() {
-            let state = session.state();
-            // First, so that what comes to be owed from here on makes it dirty again.
-            let dirty = session.take_dirty();
-            let owed_from = session.outbox.owed_from();
-            needed = needed.min(owed_from.unwrap_or(from)).min(state.needs_from().unwrap_or(from));
-            if dirty {
-                // Under the state's lock: every op before the end of the log is in the state.
-                let as_of = self.store.end();
-                let value = write_row(as_of, owed_from, &session.session_id, &state);
-                drop(state);
-                writes.push(Write::Put {
-                    table: TABLE.to_owned(),
-                    hash: String::new(),
-                    sort: session.client_id.to_string(),
-                    value: value.into(),
-                    expires_at_ms: None,
-                });
+        let sessions = self.sessions.all();
+        let round = self.write_rows(&sessions, from);
+        let written = match round {
+            Ok(Round { rows, needed }) => self.rows_are_kept(rows).await.map(|()| needed),
+            Err(error) => Err(error.into()),
+        };
+        let needed = match written {
+            Ok(needed) => needed,
+            Err(error) => {
+                // Nobody knows which of them are on disk, and the place of the last round stands.
+                sessions.iter().for_each(|session| session.touch());
+                return Err(error);
             }
-            if writes.len() >= ROWS_A_RECORD {
-                self.append_rows(&mut writes)?;
-            }
-        }
-        if !writes.is_empty() {
-            self.append_rows(&mut writes)?;
-        }
-        if self.round_from.swap(from, Ordering::Relaxed) != from {
-            writes.push(Write::Put {
+        };
+        if self.round_from.load(Ordering::Relaxed) != from {
+            let writes = vec![Write::Put {
                 table: ROUNDS.to_owned(),
                 hash: String::new(),
                 sort: String::new(),
                 value: Bytes::from(from.to_string()),
                 expires_at_ms: None,
-            });
-            self.append_rows(&mut writes)?;
+            }];
+            self.store.append(Record { writes, ..Record::default() })?.durable().await?;
+            self.round_from.store(from, Ordering::Relaxed);
         }
         self.store.hold_from(READER, needed);
         Ok(())
     }
 
-    fn append_rows(&self, writes: &mut Vec<Write>) -> Result<(), AppendError> {
-        let writes = std::mem::take(writes);
-        let _unawaited = self.store.append(Record { writes, ..Record::default() })?;
+    async fn rows_are_kept(&self, rows: Vec<Appended>) -> Result<(), RoundError> {
+        for appended in rows {
+            appended.durable().await?;
+        }
         Ok(())
+    }
+
+    /// Appends the rows of those that have changed.
+    fn write_rows(&self, sessions: &[Arc<Session>], from: Seq) -> Result<Round, AppendError> {
+        let mut round = Round { rows: Vec::new(), needed: from };
+        let mut writes = Vec::new();
+        for session in sessions {
+            let state = session.state();
+            // First, so that what comes to be owed from here on makes it dirty again.
+            let dirty = session.take_dirty();
+            let owed_from = session.outbox.owed_from();
+            let needs_from = owed_from.into_iter().chain(state.needs_from()).min();
+            round.needed = round.needed.min(needs_from.unwrap_or(from));
+            if dirty {
+                writes.push(self.row_of(session, &state, owed_from));
+            }
+            drop(state);
+            if writes.len() >= ROWS_A_RECORD {
+                let writes = std::mem::take(&mut writes);
+                round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+            }
+        }
+        if !writes.is_empty() {
+            round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+        }
+        Ok(round)
+    }
+
+    /// A session's row. `state` is its own, locked: every op before the end of the log is in it.
+    fn row_of(&self, session: &Session, state: &State, owed_from: Option<Seq>) -> Write {
+        Write::Put {
+            table: TABLE.to_owned(),
+            hash: String::new(),
+            sort: session.client_id.to_string(),
+            value: write_row(self.store.end(), owed_from, &session.session_id, state).into(),
+            expires_at_ms: None,
+        }
+    }
+
+    /// Puts a session on disk as it is, if the disk has refused a change of it. Nothing may be built on that change before:
+    /// a PUBREL, say, for a message that after a crash would be sent again.
+    pub(super) async fn make_good(&self, session: &Session) -> Result<(), RoundError> {
+        if !session.take_unlogged() {
+            return Ok(());
+        }
+        let appended = {
+            let state = session.state();
+            let writes = vec![self.row_of(session, &state, session.outbox.owed_from())];
+            self.store.append(Record { writes, ..Record::default() })
+        };
+        let kept = match appended {
+            Ok(appended) => appended.durable().await.map_err(RoundError::from),
+            Err(error) => Err(error.into()),
+        };
+        if kept.is_err() {
+            session.note_unlogged();
+        }
+        kept
     }
 
     /// Takes sessions up as the last run left them.

@@ -348,8 +348,8 @@ impl Hub {
         for client in &clients {
             client.ended().await;
         }
-        if let Err(error) = self.write_round() {
-            tracing::warn!(%error, "sessions could not be written down; the next start reads more of the log");
+        if let Err(error) = self.write_round().await {
+            tracing::warn!(error = crate::report::chain(&error), "sessions could not be written down; the next start reads more of the log");
         }
     }
 

@@ -11,6 +11,7 @@ use super::super::codec::QoS;
 use super::super::envelope::Envelope;
 use super::Hub;
 use super::from_log::envelopes_at;
+use super::keep::RoundError;
 use super::outbox::{Delivery, Outbox, Via};
 use super::session::Session;
 use super::share::Share;
@@ -111,6 +112,8 @@ pub(crate) enum SessionRefused {
     Log(#[from] AppendError),
     #[error("the session cannot be kept: {0}")]
     Commit(String),
+    #[error("the session cannot be made good")]
+    Round(#[from] RoundError),
 }
 
 impl Hub {
@@ -132,6 +135,7 @@ impl Hub {
             let expired = ends_at_ms(&session.state()).is_some_and(|at_ms| at_ms <= self.clock.now_ms());
             let resumes = !clean_start && !expired && !self.is_cut_off(&session);
             if resumes {
+                self.make_good(&session).await?;
                 self.attach(&session, expiry_seconds);
                 return Ok((session, true));
             }

@@ -8,6 +8,7 @@ mod clients;
 mod conformance;
 mod crash;
 mod delivery;
+mod disk;
 mod endings;
 mod harness;
 mod lifecycle;

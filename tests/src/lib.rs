@@ -39,7 +39,7 @@ pub use frames::{Frame, Frames};
 pub use http::{Answer, Http, basic};
 pub use message::Message;
 pub use peer::Peer;
-pub use process::{Output, ServerProcess, run_server};
+pub use process::{DiskFull, Output, ServerProcess, run_server};
 pub use proxy::Proxy;
 pub use raw::{Connack, Raw};
 pub use rumqttc::QoS;

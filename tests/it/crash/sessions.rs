@@ -13,7 +13,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_tests::{PATIENCE, ServerProcess, within, wire};
+use pointsman_tests::{DiskFull, PATIENCE, ServerProcess, within, wire};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -85,6 +85,30 @@ async fn what_was_acknowledged_reaches_every_session_over_kills() {
     println!("{done} kills in {:?}, {}", started.elapsed(), run.world.books);
 }
 
+#[tokio::test]
+async fn what_was_acknowledged_reaches_every_session_over_full_disks() {
+    let falls = number_in(KILLS_VARIABLE).unwrap_or(KILLS) / 2;
+    let mut random = number_in(SEED_VARIABLE).map_or_else(Random::new, Random::of);
+    println!("{random}");
+    let mut run = Run::start_where(&mut random, |world| world.disk_fills = true).await;
+    for fall in 1..=falls {
+        let when = format!("after {fall} full disks, {random}");
+        run.let_be(0, &mut random).await;
+        run.server.fill_disk(DiskFull::Yes).await;
+        within("some are refused", run.world.books.refuses(1 + random.below(20))).await;
+        if fall % 3 == 0 {
+            // Killed with a full disk, it starts when there is room.
+            run.fall(&mut random).await;
+        } else {
+            run.server.fill_disk(DiskFull::No).await;
+        }
+        assert!(!run.server.stderr().contains("panicked"), "{when}: {}", run.server.stderr());
+        run.world.books.assert_faultless(&when);
+    }
+    run.conclude(&format!("after {falls} full disks, {random}")).await;
+    println!("{falls} full disks, {}", run.world.books);
+}
+
 fn number_in(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = match text.strip_prefix("0x") {
@@ -105,10 +129,15 @@ struct Run {
 
 impl Run {
     async fn start(random: &mut Random) -> Run {
+        Run::start_where(random, |_| {}).await
+    }
+
+    async fn start_where(random: &mut Random, differs: impl FnOnce(&mut World)) -> Run {
         let server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), CONFIG).await;
         let scene = watch::Sender::new(Scene { phase: Phase::Load, up: true });
         let books = Arc::<Books>::default();
-        let world = World { address: server.mqtt, scene: scene.subscribe(), books };
+        let mut world = World { address: server.mqtt, scene: scene.subscribe(), books, disk_fills: false };
+        differs(&mut world);
         let (mut publishers, mut subscribers) = (JoinSet::new(), JoinSet::new());
         for kind in SUBSCRIBERS {
             subscribers.spawn(Subscriber::new(kind, world.clone(), random.fork()).await.run());
@@ -121,7 +150,7 @@ impl Run {
 
     /// Lets the clients go on for a random while.
     async fn let_be(&self, round: u64, random: &mut Random) {
-        if round % LONG_EVERY == LONG_EVERY / 2 {
+        if round > 0 && round % LONG_EVERY == LONG_EVERY / 2 {
             let (least, more) = LONG_MS;
             let long = Duration::from_millis(least + random.below(more));
             let _ = tokio::time::timeout(long, pending::<()>()).await;
@@ -159,10 +188,11 @@ impl Run {
             if missing.is_empty() {
                 break;
             }
-            // At least as many must be heard, one by one, before it is worth to look again.
-            for _ in 0..missing.len() {
+            // At least as many must be heard before it is worth to look again.
+            let goal = *heard.borrow() + missing.len() as u64;
+            while *heard.borrow_and_update() < goal {
                 let changed = tokio::time::timeout(PATIENCE, heard.changed()).await;
-                let still = || audit::summary(&audit::missing(&books, &SUBSCRIBERS));
+                let still = || audit::summary(&books, &audit::missing(&books, &SUBSCRIBERS));
                 assert!(changed.is_ok(), "nothing more is heard, {when}:{}", still());
             }
         }

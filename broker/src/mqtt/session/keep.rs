@@ -18,7 +18,7 @@ use super::Hub;
 use super::from_log::envelope_of;
 use super::outbox::Outbox;
 use super::session::Session;
-use super::sessions::{TABLE, ends_at_ms};
+use super::sessions::{TABLE, ends_at_ms, shared_places};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
@@ -280,7 +280,12 @@ impl Restored<'_> {
         }
         let Some(session) = self.hub.sessions.get(client_id) else { return };
         match op {
-            Op::End => return self.remove(client_id),
+            Op::End => {
+                for place in shared_places(&session.state()) {
+                    self.handled.remove(&place);
+                }
+                return self.remove(client_id);
+            }
             Op::Subscribe { wanted, id } => {
                 if let Some(filter) = WantedFilter::parse(&wanted.filter) {
                     self.hub.subscriptions.subscribe(&filter, Subscriber::new(&session, wanted, *id));
@@ -307,7 +312,14 @@ impl Restored<'_> {
     /// Remembers which shared messages somebody was given or has had.
     fn note_handled(&mut self, op: &Op) {
         match op {
-            Op::Sent(sent) => self.handled.extend(sent.iter().filter(|it| it.shared).map(|it| it.place)),
+            // What one member was relieved of and no other was given is nobody's.
+            Op::Sent(sent) => sent.iter().filter(|it| it.shared).for_each(|it| {
+                if it.is_taken_back() {
+                    self.handled.remove(&it.place);
+                } else {
+                    self.handled.insert(it.place);
+                }
+            }),
             Op::Assigned(run) => {
                 let places = (0..run.count).map(|at| Place { index: run.place.index + at, ..run.place });
                 self.handled.extend(places);

@@ -22,12 +22,13 @@ pub(super) fn missing(books: &Books, kinds: &[Kind]) -> Vec<(&'static str, Said)
 }
 
 /// A line for each subscriber that lacks something.
-pub(super) fn summary(missing: &[(&'static str, Said)]) -> String {
+pub(super) fn summary(books: &Books, missing: &[(&'static str, Said)]) -> String {
     let mut lines = String::new();
     for lacks in missing.chunk_by(|(one, _), (next, _)| one == next) {
         let (Some((name, first)), Some((_, last))) = (lacks.first(), lacks.last()) else { continue };
         let _ = write!(lines, "\n  {name} lacks {} from {first} to {last}", lacks.len());
     }
+    let _ = write!(lines, "\n  {:?}", books.pages().doing);
     lines
 }
 

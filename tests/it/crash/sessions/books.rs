@@ -69,6 +69,7 @@ pub(super) struct Books {
     pages: Mutex<Pages>,
     acknowledged: watch::Sender<u64>,
     heard: watch::Sender<u64>,
+    refused: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +81,8 @@ pub(super) struct Pages {
     pub(super) heard: BTreeMap<String, Heard>,
     /// What must never happen, and did.
     faults: Vec<String>,
+    /// What each subscriber does now.
+    pub(super) doing: BTreeMap<&'static str, String>,
     /// Connections that were cut by their clients.
     pub(super) cuts: u64,
 }
@@ -135,8 +138,25 @@ impl Books {
         self.heard.send_modify(|count| *count += 1);
     }
 
+    /// Notes that the server has refused a message, or a connection.
+    pub(super) fn refused(&self) {
+        self.refused.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until the server has refused that much more than now.
+    pub(super) async fn refuses(&self, more: u64) {
+        let mut refused = self.refused.subscribe();
+        let goal = *refused.borrow() + more;
+        refused.wait_for(|count| *count >= goal).await.expect("the sender is in these books");
+    }
+
     pub(super) fn fault(&self, what: String) {
         self.pages().faults.push(what);
+    }
+
+    /// Notes what a subscriber does now, for the case that it never does anything else.
+    pub(super) fn does(&self, subscriber: &'static str, what: String) {
+        self.pages().doing.insert(subscriber, what);
     }
 
     pub(super) fn cut(&self) {
@@ -186,6 +206,8 @@ impl fmt::Display for Books {
         let sent: u32 = pages.sent.values().sum();
         let heard: u64 = pages.heard.values().flat_map(|heard| heard.times.values()).map(|n| u64::from(*n)).sum();
         let acknowledged = pages.acknowledged.len();
-        write!(f, "{sent} sent, {acknowledged} acknowledged, {heard} heard, {} connections cut", pages.cuts)
+        let refused = *self.refused.borrow();
+        write!(f, "{sent} sent, {acknowledged} acknowledged, {refused} refused, ")?;
+        write!(f, "{heard} heard, {} connections cut", pages.cuts)
     }
 }

@@ -143,6 +143,9 @@ impl Publisher {
     }
 
     fn take(&mut self, packet: &Packet, out: &mut Vec<u8>) {
+        if packet.kind() == kind::DISCONNECT && self.world.disk_fills {
+            return self.world.books.refused();
+        }
         let packet_id = packet.packet_id();
         let at = self.flights.iter().position(|flight| flight.packet_id == packet_id);
         let Some(at) = at else {
@@ -151,6 +154,10 @@ impl Publisher {
         let flight = &mut self.flights[at];
         let qos = flight.said.qos();
         if packet.reason() >= 0x80 && packet.kind() != kind::PUBCOMP {
+            if self.world.disk_fills && packet.reason() == 0x97 && !flight.released {
+                self.flights.remove(at);
+                return self.world.books.refused();
+            }
             return self.world.books.fault(format!("{} is refused: {packet:?}", flight.said));
         }
         match packet.kind() {

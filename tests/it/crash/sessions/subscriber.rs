@@ -2,6 +2,7 @@
 //! message twice, as long as the server keeps its part.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pointsman_tests::wire::{self, Connect, Packet, kind};
 use pointsman_tests::{Connack, Peer, within};
@@ -69,6 +70,7 @@ impl Subscriber {
             if self.kind.rare {
                 self.stay_away().await;
             }
+            self.world.books.does(self.kind.name, "connects".to_owned());
             let Some((peer, connack)) = self.world.connect(&self.connect).await else { return };
             self.greet(&connack);
             let world = self.world.clone();
@@ -99,6 +101,8 @@ impl Subscriber {
         let cut_after = self.random.below(if self.kind.rare { VISIT_PACKETS_MAX } else { CUT_PACKETS_MAX });
         let mut packets = 0;
         let mut out = Vec::new();
+        let books = Arc::clone(&self.world.books);
+        books.does(self.kind.name, "has connected".to_owned());
         loop {
             let mut next = Some(peer.next().await?);
             while let Some(packet) = next {
@@ -110,7 +114,9 @@ impl Subscriber {
                 self.world.books.cut();
                 return None;
             }
+            books.does(self.kind.name, format!("writes its answer to packet {packets}"));
             peer.send(&out).await?;
+            books.does(self.kind.name, format!("waits behind packet {packets}, has {} to be released", self.taken.len()));
             out.clear();
         }
     }
@@ -120,6 +126,7 @@ impl Subscriber {
         let name = self.kind.name;
         match packet.kind() {
             kind::PUBLISH => self.take_publish(packet, out),
+            kind::DISCONNECT if self.world.disk_fills => books.refused(),
             kind::PUBREL => {
                 let packet_id = packet.packet_id();
                 // A second PUBREL is answered as the first was.

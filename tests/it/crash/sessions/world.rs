@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) address: SocketAddr,
     pub(super) scene: watch::Receiver<Scene>,
     pub(super) books: Arc<Books>,
+    /// Whether the disk is full now and then, so that the server may refuse what it cannot keep.
+    pub(super) disk_fills: bool,
 }
 
 impl World {
@@ -55,10 +57,13 @@ impl World {
             if up.expect("the case lives longer than its clients").phase == Phase::Stop {
                 return None;
             }
-            if let Some((peer, connack)) = Peer::connect(self.address, connect).await {
-                return Some((peer, connack));
+            match Peer::connect(self.address, connect).await {
+                // A session that the disk refused to change is not taken up before the disk takes it.
+                Some((_, connack)) if self.disk_fills && connack.code != 0 => self.books.refused(),
+                Some((peer, connack)) => return Some((peer, connack)),
+                // The server may have been killed and not be said to be.
+                None => {}
             }
-            // The server may have been killed and not be said to be.
             tokio::task::yield_now().await;
         }
     }

@@ -210,6 +210,7 @@ impl Hub {
                 restored.look_at(&envelope, seq);
             }
         }
+        restored.settle_assigned();
         restored.assign_shared();
         self.detach_all();
         let count = self.sessions.len();
@@ -256,6 +257,7 @@ struct Restored<'a> {
     hub: &'a Hub,
     /// Shared messages that were found, to be given to somebody if nobody had them.
     shared: Vec<(Place, Arc<Share>, String)>,
+    /// What was sent or had, and then what members are to send.
     handled: HashSet<Place>,
 }
 
@@ -309,22 +311,11 @@ impl Restored<'_> {
         }
     }
 
-    /// Remembers which shared messages somebody was given or has had.
+    /// Remembers which shared messages were on their way to somebody, or were had.
     fn note_handled(&mut self, op: &Op) {
-        match op {
-            // What one member was relieved of and no other was given is nobody's.
-            Op::Sent(sent) => sent.iter().filter(|it| it.shared).for_each(|it| {
-                if it.is_taken_back() {
-                    self.handled.remove(&it.place);
-                } else {
-                    self.handled.insert(it.place);
-                }
-            }),
-            Op::Assigned(run) => {
-                let places = (0..run.count).map(|at| Place { index: run.place.index + at, ..run.place });
-                self.handled.extend(places);
-            }
-            _ => {}
+        if let Op::Sent(sent) = op {
+            let gone = sent.iter().filter(|it| it.shared && !it.is_taken_back());
+            self.handled.extend(gone.map(|it| it.place));
         }
     }
 
@@ -345,6 +336,21 @@ impl Restored<'_> {
             let place = Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) };
             for share in route.shares {
                 self.shared.push((place, share, message.topic().to_owned()));
+            }
+        }
+    }
+
+    /// Has each shared message be one member's to deliver at most. Who was given it and who was relieved of it are noted
+    /// apart, and the disk may have taken the one and refused the other.
+    fn settle_assigned(&mut self) {
+        for session in self.hub.sessions.all() {
+            let mut state = session.state();
+            let places = state.assigned.iter().flat_map(Assigned::single).map(|one| one.place);
+            let own: Vec<bool> = places.map(|place| self.handled.insert(place)).collect();
+            if own.contains(&false) {
+                let singles = state.assigned.iter().flat_map(Assigned::single);
+                state.assigned = singles.zip(own).filter_map(|(one, own)| own.then_some(one)).collect();
+                session.touch();
             }
         }
     }

@@ -13,7 +13,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_tests::{DiskFull, PATIENCE, ServerProcess, within, wire};
+use pointsman_tests::{DiskFull, PATIENCE, ServerProcess, wire, within};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

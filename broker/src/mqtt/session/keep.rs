@@ -18,7 +18,7 @@ use super::Hub;
 use super::from_log::envelope_of;
 use super::outbox::Outbox;
 use super::session::Session;
-use super::sessions::{TABLE, ends_at_ms, shared_places};
+use super::sessions::{TABLE, ends_at_ms, handled, ops_bytes, shared_places};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
@@ -67,7 +67,10 @@ pub(super) async fn keep(hub: Weak<Hub>) {
         if ticks.is_multiple_of(TICKS_A_ROUND)
             && let Err(error) = hub.write_round().await
         {
-            warn!(error = chain(&error), "sessions could not be written down; the next start reads more of the log");
+            warn!(
+                error = chain(&error),
+                "sessions could not be written down; the next start reads more of the log"
+            );
         }
     }
 }
@@ -165,7 +168,11 @@ impl Hub {
         let appended = {
             let state = session.state();
             let writes = vec![self.row_of(session, &state, session.outbox.owed_from())];
-            self.store.append(Record { writes, ..Record::default() })
+            // The other members of a share go by the log alone.
+            let shared = state.window.iter().filter(|(_, slot)| slot.shared && slot.place.is_in_log());
+            let op = handled(shared.map(|(_, slot)| slot.place));
+            let sessions = ops_bytes(&session.client_id, &[op]);
+            self.store.append(Record { writes, sessions, ..Record::default() })
         };
         let kept = match appended {
             Ok(appended) => appended.durable().await.map_err(RoundError::from),

@@ -349,7 +349,10 @@ impl Hub {
             client.ended().await;
         }
         if let Err(error) = self.write_round().await {
-            tracing::warn!(error = crate::report::chain(&error), "sessions could not be written down; the next start reads more of the log");
+            tracing::warn!(
+                error = crate::report::chain(&error),
+                "sessions could not be written down; the next start reads more of the log"
+            );
         }
     }
 

@@ -204,7 +204,8 @@ impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pages = self.pages();
         let sent: u32 = pages.sent.values().sum();
-        let heard: u64 = pages.heard.values().flat_map(|heard| heard.times.values()).map(|n| u64::from(*n)).sum();
+        let heard: u64 =
+            pages.heard.values().flat_map(|heard| heard.times.values()).map(|n| u64::from(*n)).sum();
         let acknowledged = pages.acknowledged.len();
         let refused = *self.refused.borrow();
         write!(f, "{sent} sent, {acknowledged} acknowledged, {refused} refused, ")?;

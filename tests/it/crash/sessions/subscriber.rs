@@ -116,7 +116,10 @@ impl Subscriber {
             }
             books.does(self.kind.name, format!("writes its answer to packet {packets}"));
             peer.send(&out).await?;
-            books.does(self.kind.name, format!("waits behind packet {packets}, has {} to be released", self.taken.len()));
+            books.does(
+                self.kind.name,
+                format!("waits behind packet {packets}, has {} to be released", self.taken.len()),
+            );
             out.clear();
         }
     }

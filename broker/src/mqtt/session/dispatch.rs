@@ -292,7 +292,7 @@ impl Hub {
     fn take_back(&self, session: &Session, delivery: &Delivery) {
         let Some(seq) = delivery.envelope.log_seq() else { return };
         let places = (delivery.first..delivery.first + delivery.count).map(|index| Place { seq, index });
-        let op = Op::Sent(places.map(Sent::handled).collect());
+        let op = Op::Sent(places.map(Sent::taken_back).collect());
         let mut state = session.state();
         let _unawaited = self.append_ops(&session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);

@@ -2,7 +2,7 @@
 //!
 //! It is public for them alone. The seeds under `fuzz/corpus/` go through the same functions in the tests below.
 
-mod session;
+pub(crate) mod session;
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -7,7 +7,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod wire;
-mod world;
+pub(crate) mod world;
 
 use std::sync::OnceLock;
 

@@ -114,13 +114,23 @@ where
     }
     hub.announce_connected(&client, &session);
     let (said, enhanced) = shown.map(|shown| (shown.data, shown.enhanced)).unzip();
-    let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits, said };
-    let welcomed = welcome(&mut transport, &client, &connect, welcomed, hub).await;
-    let end = welcomed.err().map(|error| End::Lost(error.to_string()));
     let will = connect.will.take().map(Box::new);
-    let mut connection =
-        Box::new(Connection::new(transport, Arc::clone(hub), limits, client, session, &connect, inbound));
+    let limits_then = Arc::clone(&limits);
+    let mut connection = Box::new(Connection::new(
+        transport,
+        Arc::clone(hub),
+        limits_then,
+        Arc::clone(&client),
+        session,
+        &connect,
+        inbound,
+    ));
     connection.enhanced = enhanced;
+    // Before CONNACK: what is published from then on is for it, at QoS 0 too.
+    connection.take_up();
+    let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits, said };
+    let welcomed = welcome(&mut connection.transport, &client, &connect, welcomed, hub).await;
+    let end = welcomed.err().map(|error| End::Lost(error.to_string()));
     Some(Begun { connection, will, end })
 }
 
@@ -244,7 +254,6 @@ where
         receive_max: welcome.limits.receive_max,
         packet_bytes_max: u32::try_from(welcome.limits.packet_bytes_max).unwrap_or(u32::MAX),
         topic_alias_max: welcome.limits.topic_alias_max,
-        ..ConnackOptions::default()
     };
     let mut out = BytesMut::new();
     encode_connack(&mut out, connect.version, Reason::Success, &options);

@@ -30,6 +30,9 @@ use crate::telemetry::Batch;
 /// Bytes read at a time, and encoded ahead of a write.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
+/// While more than this is encoded and not written, the client is not read from.
+const OUTBOUND_BYTES_MAX: usize = 4 * CHUNK_BYTES;
+
 thread_local! {
     /// What is read lands here first, so that an idle connection holds no buffer.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK_BYTES].into_boxed_slice());
@@ -157,7 +160,7 @@ pub(super) struct LastTopic {
 /// A connected client's connection.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Connection<T> {
-    transport: T,
+    pub(super) transport: T,
     pub(super) hub: Arc<Hub>,
     /// What it began with, and CONNACK said.
     pub(super) limits: Arc<SessionLimits>,
@@ -266,7 +269,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {
-        self.take_up();
         if !self.inbound.is_empty() {
             self.process().await?;
         }
@@ -334,7 +336,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             return Poll::Ready(Ok(woken));
         }
         woken.outbox = self.session.outbox.poll_ready(cx, self.deliveries.is_empty()).is_ready();
-        if let Poll::Ready(read) = self.poll_read(cx) {
+        // Who reads no answers is not answered any more.
+        if self.outbound.len() < OUTBOUND_BYTES_MAX
+            && let Poll::Ready(read) = self.poll_read(cx)
+        {
             woken.read = Some(read?);
         }
         woken.resumed = self.poll_resume(cx);

@@ -197,3 +197,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

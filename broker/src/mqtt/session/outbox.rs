@@ -51,6 +51,7 @@ impl Delivery {
             && self.acknowledged == next.acknowledged
             && self.retain_as_published == next.retain_as_published
             && self.via == next.via
+            && self.share.as_ref().map(Arc::as_ptr) == next.share.as_ref().map(Arc::as_ptr)
             && self.subscription_ids == next.subscription_ids
     }
 

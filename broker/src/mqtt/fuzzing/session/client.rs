@@ -27,6 +27,8 @@ pub(super) struct Inflight {
     pub(super) stage: Stage,
     /// It came on this connection.
     pub(super) fresh: bool,
+    /// Subscriptions have changed since.
+    pub(super) loose: bool,
     /// Whether the server knows its stage is open.
     pub(super) open: bool,
 }
@@ -224,7 +226,13 @@ impl Client {
         }
         naive.take(self.who, &publish, self.v5)?;
         if publish.qos > 0 {
-            self.inflight.push(Inflight { publish, stage: Stage::Got, fresh: true, open: false });
+            self.inflight.push(Inflight {
+                publish,
+                stage: Stage::Got,
+                fresh: true,
+                loose: false,
+                open: false,
+            });
         }
         Ok(())
     }
@@ -239,8 +247,9 @@ impl Client {
         if it.fresh {
             return Err("it was sent on this connection already".to_owned());
         }
-        let before = (&it.publish.topic, &it.publish.payload, it.publish.qos, it.publish.retain);
-        if before != (&publish.topic, &publish.payload, publish.qos, publish.retain) {
+        let before = (&it.publish.topic, &it.publish.payload, it.publish.qos);
+        let retained_as_before = it.loose || it.publish.retain == publish.retain;
+        if before != (&publish.topic, &publish.payload, publish.qos) || !retained_as_before {
             return Err(format!("it was {:?} before", it.publish));
         }
         match it.stage {
@@ -280,7 +289,7 @@ impl Client {
         }
         let it = &mut self.pending[at];
         match (kind, it.publish.qos, it.stage) {
-            (4, 1, _) => {}
+            (4, 1, _) | (7, 2, Outgoing::Released) => {}
             // What was published twice is acknowledged twice.
             (5, 2, Outgoing::Released) => return Ok(()),
             (5, 2, Outgoing::Sent | Outgoing::Received) => {
@@ -288,7 +297,6 @@ impl Client {
                 naive.messages[it.message].certain = true;
                 return Ok(());
             }
-            (7, 2, Outgoing::Released) => {}
             (_, _, stage) => return Err(format!("the publish is {stage:?}")),
         }
         naive.messages[it.message].certain = true;

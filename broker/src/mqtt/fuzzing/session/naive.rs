@@ -32,6 +32,7 @@ pub(super) struct Subscription {
 
 /// What a session is to be sent.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(super) struct Expected {
     pub(super) message: usize,
     pub(super) qos: u8,
@@ -127,6 +128,18 @@ impl Session {
         Some((qos, retain, ids))
     }
 
+    /// A topic has another retained message: who waits for the one before, as his window is full, may get either.
+    fn retained_anew(&mut self, id: usize, messages: &[Message]) {
+        let waits =
+            |it: &Expected| !it.live && it.got == 0 && messages[it.message].topic == messages[id].topic;
+        let mut either = Vec::new();
+        for it in self.expected.iter_mut().filter(|it| waits(it)) {
+            it.must = false;
+            either.push(Expected { message: id, loose: true, ..it.clone() });
+        }
+        self.expected.extend(either);
+    }
+
     fn is_connected(&self) -> bool {
         self.left_at_ms.is_none()
     }
@@ -143,6 +156,7 @@ impl Naive {
         let message = self.messages[id].clone();
         if message.retain {
             self.retaining.push(Retaining { message: id, again: again && message.qos == 2 });
+            self.sessions.iter_mut().flatten().for_each(|session| session.retained_anew(id, &self.messages));
         }
         for (who, session) in self.sessions.iter_mut().enumerate() {
             let Some(session) = session else { continue };
@@ -193,18 +207,14 @@ impl Naive {
         for filter in filters {
             let members = self.members(filter);
             let known = self.shared.iter_mut().find(|it| again && it.message == id && it.filter == filter);
-            match known {
-                Some(known) => {
-                    known.left += u8::from(message.qos == 1);
-                    known.members.extend(members);
-                }
-                None => {
-                    let acknowledged =
-                        message.qos > 0 && members.iter().all(|who| self.shared_qos(*who, filter) > 0);
-                    let must = acknowledged && !again;
-                    self.shared.push(Shared { message: id, filter, members, must, left: 1, got: 0 });
-                }
+            if let Some(known) = known {
+                known.left += u8::from(message.qos == 1);
+                known.members.extend(members);
+                continue;
             }
+            let acknowledged = message.qos > 0 && members.iter().all(|who| self.shared_qos(*who, filter) > 0);
+            let must = acknowledged && !again;
+            self.shared.push(Shared { message: id, filter, members, must, left: 1, got: 0 });
         }
     }
 

@@ -11,6 +11,9 @@ use super::world::{INFLIGHT_MAX, NEVER, World};
 
 /// Publishes of one client that may be under way.
 const PENDING_MAX: usize = 40;
+/// Rounds without any news after which all that could come has, if nothing is missing: more than a client has
+/// subscriptions whose retained messages are read one after the other.
+const CALM_ENOUGH: u32 = 5;
 /// Rounds without any news after which nothing will come any more.
 const CALM_ROUNDS: u32 = 100;
 
@@ -113,7 +116,7 @@ impl Run {
             calm = if news || !still { 0 } else { calm + 1 };
             let waits = self.waits();
             match waits {
-                None if calm >= 2 => break,
+                None if calm >= CALM_ENOUGH => break,
                 Some(waits) if calm >= CALM_ROUNDS && began.elapsed() > NEVER / 20 => return Err(waits),
                 _ => {}
             }
@@ -290,6 +293,7 @@ impl Run {
             return Ok(());
         }
         let (v5, packet_id) = (client.v5, client.packet_id());
+        client.inflight.iter_mut().for_each(|it| it.loose = true);
         let id = id.filter(|id| v5 && *id > 0 && *id < 1 << 20);
         let mut filters = Vec::new();
         for it in wanted {
@@ -327,6 +331,7 @@ impl Run {
             return Ok(());
         }
         let packet_id = client.packet_id();
+        client.inflight.iter_mut().for_each(|it| it.loose = true);
         client.write(&wire::unsubscribe(packet_id, filter, client.v5)).await;
         self.naive.unsubscribe(who, filter);
         let is_it = |packet: &Packet| *packet == Packet::Unsuback { packet_id };

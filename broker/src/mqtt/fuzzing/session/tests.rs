@@ -1,10 +1,15 @@
 //! The model test: random scripts, and those that once found something.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::run::run;
 use super::script::{CLIENTS, Message, Step, Wanted};
+use super::wire;
+use super::world::{NEVER, World};
 
 fn message() -> impl Strategy<Value = Message> {
     let retain = prop_oneof![4 => Just(false), 1 => Just(true)];
@@ -65,7 +70,8 @@ fn check(steps: &[Step]) -> Result<(), TestCaseError> {
 
 /// A line for each step.
 fn lines(steps: &[Step]) -> String {
-    steps.iter().map(|step| format!("    Step::{step:?},\n")).collect()
+    let lines: Vec<String> = steps.iter().map(|step| format!("    Step::{step:?},\n")).collect();
+    lines.concat()
 }
 
 #[test]
@@ -191,4 +197,42 @@ fn what_came_at_qos_0_does_not_come_again_for_a_subscription_at_a_higher_one() {
         subscribes(0, &[wanted_at(0, 2)]),
         Step::Cut { who: 0 },
     ]);
+}
+
+#[test]
+fn what_is_published_once_a_client_is_welcome_comes_at_qos_0_too() {
+    let mut steps = vec![connects(0, 10), subscribes(0, &[wanted_at(0, 0)]), connects(1, 10)];
+    for _ in 0..20 {
+        steps.extend([connects(0, 10), Step::Publish { who: 1, messages: vec![plain(0, 0)] }]);
+    }
+    holds(&steps);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_no_answers_is_not_read_from() {
+    const MORE_THAN_WAITS: usize = 16 << 20;
+    let mut world = World::start();
+    let mut stream = world.open();
+    let connect = wire::Connect { client_id: "c", clean: true, ..wire::Connect::default() };
+    stream.write_all(&wire::connect(&connect)).await.unwrap();
+    let pings = wire::PING.repeat(32 * 1024);
+    let mut written = 0;
+    let patience = Duration::from_millis(500);
+    while written < MORE_THAN_WAITS {
+        match tokio::time::timeout(patience, stream.write_all(&pings)).await {
+            Ok(taken) => taken.unwrap(),
+            Err(_) => break,
+        }
+        written += pings.len();
+    }
+    assert!(written < MORE_THAN_WAITS, "the server takes everything and keeps the answers");
+    // Once they are read, all goes on.
+    let mut sink = vec![0; 4 << 20];
+    let mut read = 0;
+    while read < written {
+        let more = tokio::time::timeout(NEVER, stream.read(&mut sink)).await;
+        read += more.expect("there are answers").unwrap();
+    }
+    drop(stream);
+    world.finish().await;
 }

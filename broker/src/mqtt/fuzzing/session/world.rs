@@ -26,18 +26,19 @@ use crate::store::{Appended, Disk, DiskFile, RealDisk, Record, Store, StoreOptio
 use crate::telemetry::Telemetry;
 
 /// How long anything may take before it counts as never.
-pub(super) const NEVER: Duration = Duration::from_secs(20);
+pub(crate) const NEVER: Duration = Duration::from_secs(20);
 
 /// Unacknowledged publishes that a client is sent at most, if it takes as many.
-pub(super) const INFLIGHT_MAX: u16 = 6;
+pub(crate) const INFLIGHT_MAX: u16 = 6;
 
 /// Bytes that wait in a connection's pipe.
 const PIPE_BYTES: usize = 1 << 20;
 
 /// See the module.
-pub(super) struct World {
-    pub(super) clock: Arc<Clock>,
+pub(crate) struct World {
+    pub(crate) clock: Arc<Clock>,
     directory: PathBuf,
+    auth: Arc<Auth>,
     /// Counts the starts.
     starts: u64,
     running: Option<Running>,
@@ -51,14 +52,29 @@ struct Running {
 }
 
 impl World {
-    /// Starts one. Needs a runtime.
-    pub(super) fn start() -> World {
+    /// Starts one where anybody may do anything. Needs a runtime.
+    pub(crate) fn start() -> World {
+        // Making a hash takes long, and nobody asks for this one.
+        static PASSWORD: OnceLock<PasswordHash> = OnceLock::new();
+        let password = PASSWORD.get_or_init(|| PasswordHash::of("x", [0; 16])).clone();
+        let auth = Auth::new(true, Policy::admin(), password);
+        World::start_with(auth)
+    }
+
+    /// Starts one that knows its clients by this.
+    pub(crate) fn start_with(auth: Auth) -> World {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name =
             format!("pointsman-model-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         let _old = std::fs::remove_dir_all(&directory);
-        let mut world = World { clock: Arc::new(Clock::system()), directory, starts: 0, running: None };
+        let mut world = World {
+            clock: Arc::new(Clock::system()),
+            directory,
+            auth: Arc::new(auth),
+            starts: 0,
+            running: None,
+        };
         world.begin();
         world
     }
@@ -79,15 +95,11 @@ impl World {
             waiting: Mutex::default(),
             turn: Mutex::default(),
         });
-        // Making a hash takes long, and nobody asks for this one.
-        static PASSWORD: OnceLock<PasswordHash> = OnceLock::new();
-        let password = PASSWORD.get_or_init(|| PasswordHash::of("x", [0; 16])).clone();
-        let auth = Auth::new(true, Policy::admin(), password);
         let hub = Hub::start(HubParts {
             store,
             spine,
             ingress: Arc::clone(&ingress) as Arc<dyn Ingress>,
-            auth: Arc::new(auth),
+            auth: Arc::clone(&self.auth),
             telemetry: Arc::new(Telemetry::default()),
             limits: limits(),
             clock: Arc::clone(&self.clock),
@@ -103,12 +115,12 @@ impl World {
     }
 
     /// The hub.
-    pub(super) fn hub(&self) -> &Arc<Hub> {
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.running().hub
     }
 
     /// Opens a connection.
-    pub(super) fn open(&mut self) -> DuplexStream {
+    pub(crate) fn open(&mut self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         let running = self.running.as_mut().expect("it runs but for moments");
         let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), connect_by: Instant::now() + NEVER };
@@ -118,7 +130,7 @@ impl World {
     }
 
     /// Whether exactly so many connections are there, and nothing is on its way to the sessions.
-    pub(super) fn is_still(&self, connections: usize) -> bool {
+    pub(crate) fn is_still(&self, connections: usize) -> bool {
         let running = self.running();
         running.connections.iter().filter(|it| !it.is_finished()).count() == connections
             && running.ingress.is_empty()
@@ -127,14 +139,14 @@ impl World {
     }
 
     /// Ends it in order, and starts it again.
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         self.hub().stop().await;
         self.end().await;
         self.begin();
     }
 
     /// Ends it without a word, and starts it again: what was not on disk at this moment is not there.
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.running().power.store(false, Ordering::SeqCst);
         self.end().await;
         self.begin();
@@ -161,7 +173,7 @@ impl World {
     }
 
     /// Ends it for good.
-    pub(super) async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         self.hub().stop().await;
         self.end().await;
     }
@@ -174,7 +186,7 @@ impl Drop for World {
 }
 
 /// Whether it comes true before long.
-pub(super) async fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+pub(crate) async fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + NEVER;
     while !is_so() {
         if Instant::now() > deadline {

@@ -158,3 +158,15 @@ fn the_first_that_is_owed_is_said_whether_it_is_queued_or_left_in_the_log() {
     outbox.caught_up(3);
     assert_eq!(outbox.push(logged(4)), Pushed::Owed);
 }
+
+#[test]
+fn what_comes_by_two_shares_stays_apart() {
+    let (outbox, _) = attached(false);
+    let both = envelope(2);
+    let filter = pointsman_rules::topic::TopicFilter::parse("t").unwrap();
+    for (first, group) in [(0, "g"), (1, "h")] {
+        let share = Some(Arc::new(Share::new(group, &filter)));
+        outbox.push(Delivery { via: Via::Share, share, ..delivery(&both, first, true) });
+    }
+    assert_eq!(taken(&outbox).0.len(), 2, "each goes on to members of its own share when this one leaves");
+}

@@ -96,7 +96,9 @@ impl Hub {
             Ok(needed) => needed,
             Err(error) => {
                 // Nobody knows which of them are on disk, and the place of the last round stands.
-                sessions.iter().for_each(|session| session.touch());
+                for session in &sessions {
+                    session.touch();
+                }
                 return Err(error);
             }
         };

@@ -9,12 +9,14 @@ use pointsman_rules::EventId;
 #[derive(Debug)]
 pub struct Clock {
     latest_ms: AtomicU64,
+    /// How far it is ahead of the system's; zero but where a test has let time pass.
+    ahead_ms: AtomicU64,
 }
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Clock {
-        Clock { latest_ms: AtomicU64::new(0) }
+        Clock { latest_ms: AtomicU64::new(0), ahead_ms: AtomicU64::new(0) }
     }
 
     /// Now.
@@ -22,7 +24,13 @@ impl Clock {
     pub fn now_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now = now.saturating_add(self.ahead_ms.load(Ordering::Relaxed));
         self.latest_ms.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// Lets time pass without waiting for it.
+    pub(crate) fn advance(&self, ms: u64) {
+        self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
     }
 }
 

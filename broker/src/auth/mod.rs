@@ -1,5 +1,6 @@
 //! Who a client is and what it may do.
 
+mod exchange;
 mod password;
 mod policy;
 
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+pub use exchange::{Exchange, Method, Step};
 pub use password::{PasswordHash, random_password};
 pub use policy::{Action, BoundPolicy, Policy, PolicyError};
 
@@ -45,6 +47,12 @@ pub enum Denial {
     /// Nobody has this name and password.
     #[error("the user name or password is wrong")]
     CredentialsWrong,
+    /// An exchange did not show who the client is.
+    #[error("the authentication method {method} did not accept what the client said")]
+    ExchangeFailed {
+        /// The method.
+        method: String,
+    },
     /// The policy does not allow it.
     #[error("the policy does not let {principal} connect as {client_id:?}")]
     PolicyForbids {
@@ -75,6 +83,8 @@ pub struct Auth {
     guest_policy: ArcSwap<Policy>,
     admin_policy: Policy,
     admin_password: PasswordHash,
+    /// Methods of enhanced authentication.
+    methods: Vec<Arc<dyn Method>>,
     /// Hashing a password takes a core for tens of milliseconds: few at a time.
     hashing: tokio::sync::Semaphore,
 }
@@ -88,8 +98,33 @@ impl Auth {
             guest_policy: ArcSwap::from_pointee(guest_policy),
             admin_policy: Policy::admin(),
             admin_password,
+            methods: Vec::new(),
             hashing: tokio::sync::Semaphore::new(2),
         }
+    }
+
+    /// Offers a method of enhanced authentication; without this there is none.
+    #[must_use]
+    pub fn with_method(mut self, method: Arc<dyn Method>) -> Auth {
+        self.methods.push(method);
+        self
+    }
+
+    /// The method of that name.
+    pub fn method(&self, name: &str) -> Option<Arc<dyn Method>> {
+        self.methods.iter().find(|method| method.name() == name).cloned()
+    }
+
+    /// The identity of a user whom a method of enhanced authentication has made known, or why it may not connect.
+    pub fn identify(&self, user: Arc<str>, client_id: &str) -> Result<Identity, Denial> {
+        let generation = AtomicU64::new(self.generation.load(Ordering::Acquire));
+        let policy = if *user == *ADMIN {
+            self.admin_policy.bind(client_id, Some(&user))
+        } else {
+            self.guest_policy.load().bind(client_id, Some(&user))
+        };
+        let policy = ArcSwap::from_pointee(policy);
+        may_connect(Identity { user: Some(user), policy, generation }, client_id)
     }
 
     /// Says who the client is, or why it may not connect.
@@ -109,11 +144,7 @@ impl Auth {
                 Identity { user: Some(Arc::from(name)), policy, generation }
             }
         };
-        if identity.may(Action::Connect, client_id) {
-            return Ok(identity);
-        }
-        let principal = identity.principal().to_owned();
-        Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
+        may_connect(identity, client_id)
     }
 
     /// Has guests let in or not from now on; those who are connected stay.
@@ -130,8 +161,9 @@ impl Auth {
     /// Gives an identity the policy that there is now, if it has one of before.
     pub fn refresh(&self, identity: &Identity, client_id: &str) {
         let generation = self.generation.load(Ordering::Acquire);
-        if identity.user.is_none() && identity.generation.swap(generation, Ordering::AcqRel) != generation {
-            identity.policy.store(Arc::new(self.guest_policy.load().bind(client_id, None)));
+        let user = identity.user.as_deref();
+        if user != Some(ADMIN) && identity.generation.swap(generation, Ordering::AcqRel) != generation {
+            identity.policy.store(Arc::new(self.guest_policy.load().bind(client_id, user)));
         }
     }
 
@@ -150,4 +182,13 @@ impl Auth {
         let right = tokio::task::spawn_blocking(move || hash.verify(&password)).await.unwrap_or(false);
         if right && name == ADMIN { Ok(()) } else { Err(Denial::CredentialsWrong) }
     }
+}
+
+/// The identity, if its policy lets it connect.
+fn may_connect(identity: Identity, client_id: &str) -> Result<Identity, Denial> {
+    if identity.may(Action::Connect, client_id) {
+        return Ok(identity);
+    }
+    let principal = identity.principal().to_owned();
+    Err(Denial::PolicyForbids { principal, client_id: client_id.to_owned() })
 }

@@ -10,6 +10,8 @@
 //! connection's own; a statement whose variable has no value matches nothing, and one whose variable's value has a
 //! wildcard matches nothing either, so that no client widens its own policy by its choice of client id.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 /// What a client asks to do.
@@ -60,10 +62,32 @@ struct Statement {
 }
 
 /// A policy document.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct Policy {
+struct Document {
     statement: Vec<Statement>,
+}
+
+/// A policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    statements: Arc<[CompiledStatement]>,
+}
+
+#[derive(Debug)]
+struct CompiledStatement {
+    deny: bool,
+    actions: u8,
+    inverted: bool,
+    resources: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    /// The same for every connection.
+    Fixed(String),
+    /// With variables, which are put in for each connection.
+    Variable(String),
 }
 
 /// Why a document is no policy.
@@ -88,17 +112,18 @@ pub enum PolicyError {
 impl Policy {
     /// Reads and checks a document.
     pub fn parse(text: &str) -> Result<Policy, PolicyError> {
-        let policy: Policy = serde_json::from_str(text)?;
-        for (index, statement) in policy.statement.iter().enumerate() {
-            let resources = match (&statement.resource, &statement.not_resource) {
-                (Some(resources), None) | (None, Some(resources)) => resources.as_slice(),
-                _ => return Err(PolicyError::Resources(index + 1)),
-            };
-            for resource in resources {
-                check_variables(resource, index + 1)?;
+        let document: Document = serde_json::from_str(text)?;
+        let mut statements = Vec::with_capacity(document.statement.len());
+        for (index, statement) in document.statement.iter().enumerate() {
+            let compiled = statement.compile().ok_or(PolicyError::Resources(index + 1))?;
+            for pattern in &compiled.resources {
+                if let Pattern::Variable(resource) = pattern {
+                    check_variables(resource, index + 1)?;
+                }
             }
+            statements.push(compiled);
         }
-        Ok(policy)
+        Ok(Policy { statements: statements.into() })
     }
 
     /// What the operator may do: everything but to publish as the server does.
@@ -111,22 +136,38 @@ impl Policy {
         .expect("a constant that a test reads")
     }
 
-    /// Puts a connection's variables in.
+    /// Puts a connection's variables in. What has none is shared by all connections.
     pub fn bind(&self, client_id: &str, user: Option<&str>) -> BoundPolicy {
-        let statements = self.statement.iter().filter_map(|statement| {
-            let inverted = statement.not_resource.is_some();
-            let deny = statement.effect == Effect::Deny;
-            let named = statement.not_resource.as_ref().or(statement.resource.as_ref())?.as_slice();
-            let resources: Vec<String> =
-                named.iter().filter_map(|resource| substitute(resource, client_id, user)).collect();
-            // "Everything but what this variable says" allows nothing when the variable says nothing.
-            if inverted && !deny && resources.len() < named.len() {
-                return None;
-            }
-            let actions = statement.action.as_slice().iter().fold(0, |mask, action| mask | bit(*action));
-            Some(BoundStatement { deny, actions, inverted, resources })
+        let named = self.statements.iter().flat_map(|statement| &statement.resources);
+        let variable = named.filter_map(|pattern| match pattern {
+            Pattern::Fixed(_) => None,
+            Pattern::Variable(resource) => Some(substitute(resource, client_id, user).map(Box::from)),
         });
-        BoundPolicy { statements: statements.collect() }
+        BoundPolicy { statements: Arc::clone(&self.statements), bound: variable.collect() }
+    }
+}
+
+impl Statement {
+    /// `None` if it has both or neither of its resources.
+    fn compile(&self) -> Option<CompiledStatement> {
+        let (resources, inverted) = match (&self.resource, &self.not_resource) {
+            (Some(resources), None) => (resources, false),
+            (None, Some(resources)) => (resources, true),
+            _ => return None,
+        };
+        let pattern = |resource: &String| {
+            if resource.contains("${") {
+                Pattern::Variable(resource.clone())
+            } else {
+                Pattern::Fixed(resource.clone())
+            }
+        };
+        Some(CompiledStatement {
+            deny: self.effect == Effect::Deny,
+            actions: self.action.as_slice().iter().fold(0, |mask, action| mask | bit(*action)),
+            inverted,
+            resources: resources.as_slice().iter().map(pattern).collect(),
+        })
     }
 }
 
@@ -178,24 +219,30 @@ fn bit(action: Action) -> u8 {
 /// A policy with a connection's variables put in.
 #[derive(Debug, Clone)]
 pub struct BoundPolicy {
-    statements: Vec<BoundStatement>,
-}
-
-#[derive(Debug, Clone)]
-struct BoundStatement {
-    deny: bool,
-    actions: u8,
-    inverted: bool,
-    resources: Vec<String>,
+    statements: Arc<[CompiledStatement]>,
+    /// What the patterns with variables say, in their order; `None` where a variable says nothing.
+    bound: Box<[Option<Box<str>>]>,
 }
 
 impl BoundPolicy {
     /// Whether the action is allowed on the resource.
     pub fn allows(&self, action: Action, resource: &str) -> bool {
         let mut allowed = false;
-        for statement in self.statements.iter().filter(|statement| statement.actions & bit(action) != 0) {
-            let named = statement.resources.iter().any(|pattern| matches(pattern, resource));
-            if named != statement.inverted {
+        let mut bound = self.bound.iter();
+        for statement in &*self.statements {
+            let applies = statement.actions & bit(action) != 0;
+            let (mut named, mut complete) = (false, true);
+            for pattern in &statement.resources {
+                let pattern = match pattern {
+                    Pattern::Fixed(pattern) => Some(pattern.as_str()),
+                    Pattern::Variable(_) => bound.next().and_then(Option::as_deref),
+                };
+                complete &= pattern.is_some();
+                named |= applies && pattern.is_some_and(|pattern| matches(pattern, resource));
+            }
+            // "Everything but what this variable says" allows nothing when the variable says nothing.
+            let is_void = statement.inverted && !statement.deny && !complete;
+            if applies && !is_void && named != statement.inverted {
                 if statement.deny {
                     return false;
                 }

@@ -2,6 +2,8 @@
 //!
 //! It is public for them alone. The seeds under `fuzz/corpus/` go through the same functions in the tests below.
 
+mod session;
+
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -15,6 +17,8 @@ use super::codec::{
     frame_head, message_expiry, next_frame, parse_ack, parse_publish, without_alias,
 };
 use super::listen::{WebSocketOptions, WebSocketTransport};
+
+pub use session::session;
 
 /// A packet of more bytes is refused.
 const PACKET_BYTES_MAX: usize = 64 * 1024;
@@ -203,6 +207,14 @@ mod tests {
         for (name, bytes) in seeds("codec") {
             println!("{name}");
             super::codec(&bytes);
+        }
+    }
+
+    #[test]
+    fn every_seed_of_the_session_holds() {
+        for (name, bytes) in seeds("session") {
+            println!("{name}");
+            super::session(&bytes);
         }
     }
 

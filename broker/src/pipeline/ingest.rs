@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Pipeline;
-use super::route::lifecycle_trigger;
+use super::route::{concerns_rules, lifecycle_trigger};
 use crate::mqtt::{Entry, Envelope, Ingress, Interest, LIFECYCLE_PREFIX, LogEnd, LogRefused, Logged, Reason};
 use crate::report::chain;
 use crate::store::{AppendError, Appended, Record, Seq};
@@ -126,7 +126,15 @@ impl Pipeline {
 
     /// Puts on the spine what is on disk.
     pub(super) fn publish_logged(&self) {
-        self.order.publish(|envelope| self.spine.publish(envelope), |seq| self.progress.finish(seq));
+        let publish = |envelope: Envelope| {
+            // What concerns no rule does not come to the rules' reader, who would note that it was given to them.
+            let seq = envelope.log_seq().filter(|_| !concerns_rules(&envelope));
+            self.spine.publish(envelope);
+            if let Some(seq) = seq {
+                self.progress.finish(seq);
+            }
+        };
+        self.order.publish(publish, |seq| self.progress.finish(seq));
     }
 
     /// Waits until an entry is on disk and on the spine.

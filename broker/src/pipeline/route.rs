@@ -94,9 +94,9 @@ pub(super) fn lifecycle_trigger(event_type: &str) -> Option<On> {
     }
 }
 
-/// Whether an envelope has something for the rules, or something to note about the log.
+/// Whether an envelope has something for the rules.
 pub(super) fn concerns_rules(envelope: &Envelope) -> bool {
-    envelope.interest().rules || envelope.log_seq().is_some()
+    envelope.interest().rules
 }
 
 /// Whether a message was promised to durable rules.

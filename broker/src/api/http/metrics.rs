@@ -4,7 +4,7 @@ mod page;
 mod process;
 mod text;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use axum::Extension;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
+use super::arrival::Arrival;
 use super::operator;
 use super::problem::Problem;
 
@@ -26,10 +27,10 @@ pub enum MetricsReaders {
 
 pub(super) async fn get(
     State(api): State<Api>,
-    Extension(address): Extension<SocketAddr>,
+    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
 ) -> Response {
-    let near = api.metrics_readers == MetricsReaders::Loopback && is_near(address, &headers);
+    let near = api.metrics_readers == MetricsReaders::Loopback && is_near(arrival.client, &headers);
     if !near && let Err(refused) = operator::check(&api, &headers).await {
         return refused.into_response();
     }
@@ -47,9 +48,9 @@ pub(super) async fn get(
 }
 
 /// Whether a request is from this machine itself. One that a proxy on this machine passes on is not.
-fn is_near(address: SocketAddr, headers: &HeaderMap) -> bool {
+fn is_near(client: IpAddr, headers: &HeaderMap) -> bool {
     const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    address.ip().to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name))
+    client.to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
 #[cfg(test)]
@@ -58,15 +59,15 @@ mod tests {
 
     #[test]
     fn only_this_machine_itself_is_near() {
-        let near = |address: &str, header: Option<&'static str>| {
+        let near = |client: &str, header: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             if let Some(name) = header {
                 headers.insert(name, "x".parse().unwrap());
             }
-            is_near(address.parse().unwrap(), &headers)
+            is_near(client.parse().unwrap(), &headers)
         };
-        assert!(near("127.0.0.1:9", None) && near("[::1]:9", None) && near("[::ffff:127.0.0.2]:9", None));
-        assert!(!near("192.0.2.1:9", None) && !near("[2001:db8::1]:9", None));
-        assert!(!near("127.0.0.1:9", Some("x-forwarded-for")) && !near("127.0.0.1:9", Some("forwarded")));
+        assert!(near("127.0.0.1", None) && near("::1", None) && near("::ffff:127.0.0.2", None));
+        assert!(!near("192.0.2.1", None) && !near("2001:db8::1", None));
+        assert!(!near("127.0.0.1", Some("x-forwarded-for")) && !near("127.0.0.1", Some("forwarded")));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pointsman_config::ListenerKind;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -18,6 +19,9 @@ use super::proxy::{Proxied, read_header};
 /// How long the listener waits when the system gives it no connection: most often the process has no file descriptor left,
 /// which passes.
 const BACK_OFF: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
+
+/// Without another failure for so long, it is over.
+const CALM: Duration = Duration::from_secs(1);
 
 /// A connection that was let in.
 pub struct Visit {
@@ -102,7 +106,7 @@ where
         };
         match accepted {
             Ok((stream, address)) => {
-                trouble.is_over();
+                trouble.goes(Instant::now());
                 // Who is not let in is hung up on at once.
                 if let Ok((peer, place)) = gate.admit(address) {
                     tokio::spawn(handle(stream, Visit { peer, place, gate: Arc::clone(&gate) }));
@@ -135,6 +139,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Trouble {
     /// How long was waited last.
     waited: Option<Duration>,
+    failed_at: Option<Instant>,
 }
 
 impl Trouble {
@@ -146,11 +151,15 @@ impl Trouble {
         }
         let wait = self.waited.map_or(least, |waited| (2 * waited).min(most));
         self.waited = Some(wait);
+        self.failed_at = Some(Instant::now());
         wait
     }
 
-    fn is_over(&mut self) {
-        if self.waited.take().is_some() {
+    /// A connection was accepted. Where descriptors are short one may be had now and then: it is not over as long as
+    /// others were not.
+    fn goes(&mut self, now: Instant) {
+        if self.failed_at.is_some_and(|at| now.duration_since(at) >= CALM) {
+            *self = Trouble::default();
             info!("connections are accepted again");
         }
     }
@@ -166,7 +175,14 @@ mod tests {
         let error = io::Error::from_raw_os_error(24);
         let waits: Vec<u128> = (0..9).map(|_| trouble.begins_or_goes_on(&error).as_millis()).collect();
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
-        trouble.is_over();
+        let now = Instant::now();
+        trouble.goes(now);
+        assert_eq!(
+            trouble.begins_or_goes_on(&error).as_millis(),
+            1_000,
+            "one connection is no end of trouble"
+        );
+        trouble.goes(now + 2 * CALM);
         assert_eq!(trouble.begins_or_goes_on(&error).as_millis(), 10);
         assert!(!is_of_one_connection(&error));
         assert!(is_of_one_connection(&io::ErrorKind::ConnectionAborted.into()));

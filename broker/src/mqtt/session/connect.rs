@@ -15,6 +15,7 @@ use super::super::codec::{
 };
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
+use super::exchange::{Enhanced, NotShown, Shown, exchange};
 use super::lifecycle::reason;
 use super::outbox::Delivery;
 use super::session::Session;
@@ -34,15 +35,17 @@ pub struct Peer {
 }
 
 /// Why a CONNECT that was read is refused.
-struct Refusal {
-    reason: Reason,
-    detail: String,
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Refusal {
         let reason = match denial {
-            Denial::CredentialsMissing | Denial::PolicyForbids { .. } => Reason::NotAuthorized,
+            Denial::CredentialsMissing | Denial::PolicyForbids { .. } | Denial::ExchangeFailed { .. } => {
+                Reason::NotAuthorized
+            }
             Denial::CredentialsWrong => Reason::BadUserNameOrPassword,
         };
         Refusal { reason, detail: denial.to_string() }
@@ -62,33 +65,43 @@ where
         let _ = Box::pin(tokio::time::timeout(LINGER, transport.shutdown())).await;
         return;
     };
-    let Greeted { connect, identity, assigned } = *greeted;
-    let client = Box::pin(enter(&hub, &connect, identity, peer)).await;
+    let Some(begun) = Box::pin(begin(transport, inbound, *greeted, peer, &hub)).await else { return };
+    let client = Arc::clone(&begun.connection.client);
     let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-    Box::pin(converse(transport, inbound, connect, assigned, client, &hub)).instrument(span).await;
+    converse(begun, &hub).instrument(span).await;
 }
 
-/// Takes the session up, answers CONNECT, and runs the connection to its end.
-async fn converse<T>(
+/// A connection whose CONNECT was answered.
+struct Begun<T> {
+    connection: Box<Connection<T>>,
+    will: Option<Box<Will>>,
+    /// Why it is over already, if it is.
+    end: Option<End>,
+}
+
+/// Takes the session up and answers CONNECT; `None` if the session cannot be had.
+async fn begin<T>(
     mut transport: T,
     inbound: BytesMut,
-    mut connect: Connect,
-    assigned: bool,
-    client: Arc<Client>,
+    greeted: Greeted,
+    peer: Peer,
     hub: &Arc<Hub>,
-) where
+) -> Option<Begun<T>>
+where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    let Greeted { mut connect, identity, shown, assigned } = greeted;
+    let client = enter(hub, &connect, identity, peer).await;
     let limits = hub.limits();
     let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
-    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid());
-    let (session, session_present) = match Box::pin(taken).await {
+    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid()).await;
+    let (session, session_present) = match taken {
         Ok(taken) => taken,
         Err(refused) => {
-            Box::pin(turn_away(&mut transport, &connect, hub, &refused)).await;
+            turn_away(&mut transport, &connect, hub, &refused).await;
             hub.registry.leave(&client, hub.clock.now_ms());
             client.set_ended();
-            return;
+            return None;
         }
     };
     // [MQTT-3.1.3-9]; with the session a will that waits for its delay ends too, and is published.
@@ -100,21 +113,29 @@ async fn converse<T>(
         hub.subscriptions.changed();
     }
     hub.announce_connected(&client, &session);
-    let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits };
-    let welcomed = Box::pin(welcome(&mut transport, &client, &connect, welcomed, hub)).await;
-    let will = connect.will.take();
-    let (end, in_hand) = match welcomed {
-        Ok(()) => {
-            let (hub, client, session) = (Arc::clone(hub), Arc::clone(&client), Arc::clone(&session));
-            let connection = Connection::new(transport, hub, limits, client, session, &connect, inbound);
-            let mut connection = Box::new(connection);
-            drop(connect);
-            connection.run().await
-        }
-        Err(error) => (End::Lost(error.to_string()), VecDeque::new()),
+    let (said, enhanced) = shown.map(|shown| (shown.data, shown.enhanced)).unzip();
+    let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits, said };
+    let welcomed = welcome(&mut transport, &client, &connect, welcomed, hub).await;
+    let end = welcomed.err().map(|error| End::Lost(error.to_string()));
+    let will = connect.will.take().map(Box::new);
+    let mut connection =
+        Box::new(Connection::new(transport, Arc::clone(hub), limits, client, session, &connect, inbound));
+    connection.enhanced = enhanced;
+    Some(Begun { connection, will, end })
+}
+
+/// Runs a connection to its end.
+async fn converse<T>(begun: Begun<T>, hub: &Arc<Hub>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let Begun { mut connection, will, end } = begun;
+    let (end, in_hand) = match end {
+        Some(end) => (end, VecDeque::new()),
+        None => connection.run().await,
     };
     debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-    farewell(hub, &client, &session, will, &end, in_hand);
+    farewell(hub, &connection.client, &connection.session, will.map(|will| *will), &end, in_hand);
 }
 
 /// Answers a CONNECT whose session cannot be had.
@@ -138,6 +159,8 @@ struct Welcome<'a> {
     assigned: bool,
     expiry_seconds: u32,
     limits: &'a SessionLimits,
+    /// What the method of an enhanced authentication says last.
+    said: Option<Vec<u8>>,
 }
 
 /// What a client that asks for response information is told: its own part of the tree for responses.
@@ -150,8 +173,15 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 struct Greeted {
     connect: Connect,
     identity: Identity,
+    shown: Option<Authenticated>,
     /// Whether the server made up the client id.
     assigned: bool,
+}
+
+/// What is left of an enhanced authentication.
+struct Authenticated {
+    data: Vec<u8>,
+    enhanced: Box<Enhanced>,
 }
 
 /// Reads CONNECT and checks it; `None` if the connection is refused, and told so.
@@ -175,9 +205,10 @@ where
     if assigned {
         connect.client_id = format!("auto-{}", random_uuid());
     }
-    match admit(&connect, assigned, hub).await {
-        Ok(identity) => Some(Box::new(Greeted { connect, identity, assigned })),
-        Err(refusal) => {
+    match admit(transport, inbound, &connect, assigned, hub).await {
+        Ok((identity, shown)) => Some(Box::new(Greeted { connect, identity, shown, assigned })),
+        Err(NotShown::Gone) => None,
+        Err(NotShown::Refused(refusal)) => {
             if refusal.reason == Reason::NotAuthorized || refusal.reason == Reason::BadUserNameOrPassword {
                 hub.announce_refused(&connect.client_id, peer.ip.to_canonical().to_string(), random_uuid());
             }
@@ -208,6 +239,7 @@ where
         response_info: connect.request_response_info.then_some(&*response_info),
         assigned_client_id: welcome.assigned.then_some(&*client.client_id),
         reason_string: None,
+        auth: connect.auth_method.as_deref().zip(welcome.said.as_deref()),
         server_keep_alive_seconds: (keep_alive != connect.keep_alive_seconds).then_some(keep_alive),
         receive_max: welcome.limits.receive_max,
         packet_bytes_max: u32::try_from(welcome.limits.packet_bytes_max).unwrap_or(u32::MAX),
@@ -311,43 +343,68 @@ where
     let _ = transport.flush().await;
 }
 
-/// Everything that may be wrong with a CONNECT that was read.
-async fn admit(connect: &Connect, assigned: bool, hub: &Hub) -> Result<Identity, Refusal> {
-    let refuse = |reason: Reason, detail: &str| Err(Refusal { reason, detail: detail.to_owned() });
+/// Everything that may be wrong with a CONNECT that was read, and who sends it.
+async fn admit<T>(
+    transport: &mut T,
+    inbound: &mut BytesMut,
+    connect: &Connect,
+    assigned: bool,
+    hub: &Hub,
+) -> Result<(Identity, Option<Authenticated>), NotShown>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    check(connect, assigned, hub).map_err(NotShown::Refused)?;
+    let (identity, shown) = if let Some(name) = &connect.auth_method {
+        let Shown { identity, data, enhanced } = exchange(transport, inbound, connect, name, hub).await?;
+        (identity, Some(Authenticated { data, enhanced }))
+    } else {
+        let credentials = Credentials {
+            client_id: &connect.client_id,
+            username: connect.username.as_deref(),
+            password: connect.password.as_deref(),
+        };
+        (hub.auth.authenticate(credentials).await?, None)
+    };
+    check_will(connect, &identity).map_err(NotShown::Refused)?;
+    Ok((identity, shown))
+}
+
+fn refusal(reason: Reason, detail: &str) -> Result<(), Refusal> {
+    Err(Refusal { reason, detail: detail.to_owned() })
+}
+
+/// What may be wrong with a CONNECT, whoever sends it.
+fn check(connect: &Connect, assigned: bool, hub: &Hub) -> Result<(), Refusal> {
     if hub.stopping.is_cancelled() {
-        return refuse(Reason::ServerShuttingDown, "the server is shutting down");
-    }
-    if connect.auth_method.is_some() {
-        return refuse(Reason::BadAuthenticationMethod, "enhanced authentication is not offered");
+        return refusal(Reason::ServerShuttingDown, "the server is shutting down");
     }
     // 3.1 has no empty client id.
     if assigned && connect.version == Version::V31 {
-        return refuse(Reason::ClientIdNotValid, "MQTT 3.1 needs a client id");
+        return refusal(Reason::ClientIdNotValid, "MQTT 3.1 needs a client id");
     }
     // A 3.1.1 client without an id must ask for a clean session. [MQTT-3.1.3-8]
     if assigned && !connect.clean_start && connect.version != Version::V5 {
-        return refuse(Reason::ClientIdNotValid, "an empty client id needs a clean session");
+        return refusal(Reason::ClientIdNotValid, "an empty client id needs a clean session");
     }
     if connect.client_id.len() > hub.limits().client_id_bytes_max {
-        return refuse(Reason::ClientIdNotValid, "the client id is longer than client_id_bytes_max");
+        return refusal(Reason::ClientIdNotValid, "the client id is longer than client_id_bytes_max");
     }
     if connect.client_id.contains(|c: char| c.is_control()) {
-        return refuse(Reason::ClientIdNotValid, "the client id has a control character");
+        return refusal(Reason::ClientIdNotValid, "the client id has a control character");
     }
-    let credentials = Credentials {
-        client_id: &connect.client_id,
-        username: connect.username.as_deref(),
-        password: connect.password.as_deref(),
-    };
-    let identity = hub.auth.authenticate(credentials).await?;
-    let Some(will) = &connect.will else { return Ok(identity) };
+    Ok(())
+}
+
+fn check_will(connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
+    let Some(will) = &connect.will else { return Ok(()) };
     if validate_topic(&will.topic).is_err() {
-        return refuse(Reason::TopicNameInvalid, "the will's topic is not one that can be published to");
+        return refusal(Reason::TopicNameInvalid, "the will's topic is not one that can be published to");
     }
     if will.topic.starts_with('$') || !identity.may(Action::Publish, &will.topic) {
-        return refuse(Reason::NotAuthorized, "the policy does not allow the will's topic");
+        return refusal(Reason::NotAuthorized, "the policy does not allow the will's topic");
     }
-    Ok(identity)
+    Ok(())
 }
 
 /// Enters the client, and sees the connection whose place it takes out first.

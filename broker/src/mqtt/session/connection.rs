@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::super::codec::{Connect, ProtocolError, Reason, Version};
 use super::super::envelope::{EnvelopeBuilder, Interest};
 use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
+use super::exchange::Enhanced;
 use super::lifecycle::reason;
 use super::outbound::Aliases;
 use super::outbox::Delivery;
@@ -185,6 +186,8 @@ pub(crate) struct Connection<T> {
     pub(super) aliases: Vec<Option<Box<str>>>,
     pub(super) own_aliases: Aliases,
     pub(super) throttle: Throttle,
+    /// The method by which the client authenticated, if it did by one.
+    pub(super) enhanced: Option<Box<Enhanced>>,
     /// Counted here first, so that a packet costs the other connections nothing.
     pub(super) received: Batch,
     pub(super) sent: Batch,
@@ -223,6 +226,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Connection {
             transport,
             window_max: connect.receive_max.min(limits.inflight_max).max(1),
+            enhanced: None,
             throttle: Throttle::new(limits.publish_rate),
             hub,
             limits,
@@ -427,7 +431,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let _ = tokio::time::timeout(MOMENT, async {
             self.transport.write_all(&rest).await?;
             self.transport.flush().await?;
-            self.transport.shutdown().await
+            self.transport.shutdown().await?;
+            // What still comes is read, or the system would reset the connection and take the reason along.
+            if matches!(end, End::Refused(_)) {
+                let mut unread = vec![0; CHUNK_BYTES / 16];
+                while self.transport.read(&mut unread).await? > 0 {}
+            }
+            Ok::<(), std::io::Error>(())
         })
         .await;
     }

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, SERVER};
@@ -11,7 +14,7 @@ use super::outbox::{Delivery, Pushed, Via};
 use super::session::Session;
 use super::share::Share;
 use super::state::{Assigned, Op, Place, Sent};
-use super::subscriptions::{Route, Routes, Subscriber};
+use super::subscriptions::{Route, Routes, Subscriber, Target};
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
 const HOLD_MS: u64 = 5;
@@ -20,6 +23,60 @@ const HOLD_MS: u64 = 5;
 pub(crate) struct Dispatcher {
     routes: Routes,
 }
+
+/// How many envelopes were dispatched, for those who wait until what was published before now has been.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatched {
+    count: AtomicU64,
+    waiters: AtomicUsize,
+    more: Notify,
+}
+
+/// Notes that envelopes were dispatched, also where that panicked.
+struct Noted<'a> {
+    hub: &'a Hub,
+    envelopes: usize,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.hub.dispatched.note(self.envelopes);
+    }
+}
+
+impl Dispatched {
+    fn note(&self, envelopes: usize) {
+        self.count.fetch_add(envelopes as u64, Ordering::SeqCst);
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            self.more.notify_waiters();
+        }
+    }
+
+    /// Resolves once that many were.
+    async fn reached(&self, count: u64) {
+        if self.count.load(Ordering::SeqCst) >= count {
+            return;
+        }
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let more = self.more.notified();
+            if self.count.load(Ordering::SeqCst) >= count {
+                break;
+            }
+            // Not for ever, whatever holds the dispatcher up.
+            if tokio::time::timeout(DISPATCH_PATIENCE, more).await.is_err() {
+                break;
+            }
+        }
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// How long a SUBSCRIBE waits at most for what was published before it.
+const DISPATCH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often another member of a share is looked for when the one that was picked has just ended.
+const PICKS_MAX: usize = 8;
 
 /// Messages of one envelope that follow each other on one topic.
 #[derive(Debug, Clone)]
@@ -37,6 +94,7 @@ impl Dispatcher {
     }
 
     pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
+        let _noted = Noted { hub, envelopes: envelopes.len() };
         for envelope in envelopes {
             self.deliver_one(hub, envelope);
             if let Some(seq) = envelope.log_seq() {
@@ -56,7 +114,7 @@ impl Dispatcher {
                 hub.retain(envelope, run.range.clone());
             }
             let route = self.routes.find(run.topic.as_bytes());
-            crowded |= fan_out(&run, &route);
+            crowded |= hub.fan_out(&run, &route);
             for share in &route.shares {
                 crowded |= hub.share_out(share, &run);
             }
@@ -87,30 +145,19 @@ fn run_from(envelope: &Envelope, first: usize) -> Run<'_> {
     Run { envelope, topic: message.topic(), range: first..end, qos }
 }
 
-fn fan_out(run: &Run<'_>, route: &Route) -> bool {
-    let mut crowded = false;
-    for target in &route.targets {
-        if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
-            continue;
-        }
-        let delivery = Delivery {
-            envelope: run.envelope.clone(),
-            first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
-            count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
-            qos_max: target.qos,
-            acknowledged: run.qos.min(target.qos) > QoS::AtMostOnce,
-            retain_as_published: target.retain_as_published,
-            via: Via::Subscription,
-            share: None,
-            subscription_ids: target.subscription_ids.clone(),
-        };
-        match target.session.outbox.push(delivery) {
-            Pushed::Crowded => crowded = true,
-            Pushed::Owed => target.session.touch(),
-            Pushed::Queued | Pushed::Gone => {}
-        }
-    }
-    crowded
+fn push(target: &Target, run: &Run<'_>) -> Pushed {
+    let delivery = Delivery {
+        envelope: run.envelope.clone(),
+        first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
+        count: u32::try_from(run.range.len()).unwrap_or(u32::MAX),
+        qos_max: target.qos,
+        acknowledged: run.qos.min(target.qos) > QoS::AtMostOnce,
+        retain_as_published: target.retain_as_published,
+        via: Via::Subscription,
+        share: None,
+        subscription_ids: target.subscription_ids.clone(),
+    };
+    target.session.outbox.push(delivery)
 }
 
 /// Whether the client published the envelope. Lifecycle events are of the server, though they bear a client id.
@@ -119,6 +166,32 @@ pub(super) fn is_publisher(envelope: &Envelope, client_id: &str) -> bool {
 }
 
 impl Hub {
+    /// Resolves once everything published before now has been dispatched: whoever subscribes afterwards is sent nothing
+    /// that was acknowledged before.
+    pub(super) async fn dispatched_until_now(&self) {
+        let published = self.spine.stats().published;
+        self.dispatched.reached(published - self.published_before).await;
+    }
+
+    /// Gives the messages of a run to everybody whose subscriptions match.
+    fn fan_out(&self, run: &Run<'_>, route: &Route) -> bool {
+        let mut crowded = false;
+        for target in &route.targets {
+            let pushed = if target.no_local && is_publisher(run.envelope, &target.session.client_id) {
+                let own = self.subscriptions.target_of(&target.session, run.topic, true);
+                own.map_or(Pushed::Gone, |own| push(&own, run))
+            } else {
+                push(target, run)
+            };
+            match pushed {
+                Pushed::Crowded => crowded = true,
+                Pushed::Owed => target.session.touch(),
+                Pushed::Queued | Pushed::Gone => {}
+            }
+        }
+        crowded
+    }
+
     /// Gives the messages of a run to members of a share in turn.
     fn share_out(&self, share: &Arc<Share>, run: &Run<'_>) -> bool {
         let pieces = share.ready().clamp(1, run.range.len());
@@ -127,16 +200,27 @@ impl Hub {
         for first in run.range.clone().step_by(step) {
             let end = (first + step).min(run.range.end);
             let piece = Run { range: first..end, ..run.clone() };
-            let Some(member) = share.pick(run.topic, None) else {
-                self.telemetry.drops.offline.add(piece.range.len() as u64);
-                continue;
-            };
-            crowded |= self.give(&member, share, &piece);
+            crowded |= self.give_to_one(share, &piece, None);
         }
         crowded
     }
 
-    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> bool {
+    /// Gives messages to a member of a share, but if possible not to `except`. One that has ended since it was picked is
+    /// not picked again.
+    fn give_to_one(&self, share: &Arc<Share>, run: &Run<'_>, except: Option<u64>) -> bool {
+        for _ in 0..PICKS_MAX {
+            let Some(member) = share.pick(run.topic, except) else { break };
+            match self.give(&member, share, run) {
+                Pushed::Gone => {}
+                pushed => return pushed == Pushed::Crowded,
+            }
+        }
+        self.telemetry.drops.offline.add(run.range.len() as u64);
+        false
+    }
+
+    /// Gives messages to a member of a share; they are gone if that has ended.
+    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> Pushed {
         let delivery = Delivery {
             envelope: run.envelope.clone(),
             first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
@@ -150,7 +234,12 @@ impl Hub {
         };
         let logged = run.envelope.log_seq().filter(|_| delivery.acknowledged && member.session.durable);
         let Some(seq) = logged else {
-            return member.session.outbox.push(delivery) == Pushed::Crowded;
+            let durable = member.session.durable;
+            return match member.session.outbox.push(delivery) {
+                // It is away, and of what is not in the log nothing is kept for it.
+                Pushed::Gone if durable => Pushed::Queued,
+                pushed => pushed,
+            };
         };
         // Whose it is must be known after a crash, or two members would be sent it.
         let assigned = Assigned {
@@ -160,12 +249,19 @@ impl Hub {
             subscription_id: member.subscription_id,
         };
         let mut state = member.session.state();
+        if state.over {
+            return Pushed::Gone;
+        }
         let op = Op::Assigned(assigned);
         let _unawaited = self.append_ops(&member.session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);
         member.session.touch();
         // Under the lock: who takes the session up sees it either assigned or queued.
-        member.session.outbox.push(delivery) == Pushed::Crowded
+        match member.session.outbox.push(delivery) {
+            // It is away, and has them assigned.
+            Pushed::Gone => Pushed::Queued,
+            pushed => pushed,
+        }
     }
 
     /// Finds other members for what one that left was to deliver.
@@ -187,7 +283,8 @@ impl Hub {
             }
             let qos = range.clone().map(|index| delivery.envelope.message(index).marks().qos).max();
             let qos = qos.unwrap_or(QoS::AtMostOnce);
-            self.give(&member, &share, &Run { envelope: &delivery.envelope, topic, range, qos });
+            let run = Run { envelope: &delivery.envelope, topic, range, qos };
+            self.give_to_one(&share, &run, Some(left.number));
         }
     }
 

@@ -128,7 +128,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         // An unknown id is that of a message released before, whose PUBCOMP was lost; 0x92 would have mqtt.js tell its user
         // that the publish failed, though the message is through. [MQTT5-4.3.3-12]
         self.answers.acks.push((PUBCOMP, id, Reason::Success));
-        if known {
+        if let Some(at) = self.answers.received.iter().position(|it| *it == id) {
+            // It was received just now, and nothing was noted of that yet.
+            self.answers.received.remove(at);
+        } else if known {
             self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
             self.answers.must_wait |= self.session.durable;
         }
@@ -183,7 +186,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn is_repeated(&self, publish: &PublishView<'_>) -> Result<bool, End> {
         let state = self.session.state();
         let coming = &self.answers.received;
-        if coming.contains(&publish.packet_id) || state.received.contains(&publish.packet_id) {
+        if state.received.contains(&publish.packet_id) || coming.contains(&publish.packet_id) {
             return Ok(true);
         }
         let receive_max = usize::from(self.limits.receive_max);
@@ -263,7 +266,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Sees to it that what was taken is where it was promised to be, and answers.
     async fn settle(&mut self) -> Result<(), End> {
-        if self.session.durable && !self.answers.received.is_empty() {
+        if !self.session.durable {
+            self.session.state().received.extend(&self.answers.received);
+        } else if !self.answers.received.is_empty() {
             self.answers.ops.push(Op::Received { ids: self.answers.received.clone() });
             self.answers.must_wait = true;
         }
@@ -296,9 +301,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             first_id: self.hub.ids.take(self.hub.clock.now_ms(), count),
         });
         if logged {
-            let entry = self.entry_of(envelope);
-            let logged = self.enter(entry);
-            if let Err(error) = logged.await {
+            if let Err(error) = self.log(Some(envelope)).await {
                 return self.withhold(&error);
             }
         } else {
@@ -315,29 +318,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         Ok(())
     }
 
-    fn entry_of(&mut self, envelope: Envelope) -> Entry {
-        let writes = if envelope.has_retained() { retained::writes_of(&envelope) } else { Vec::new() };
+    /// Puts messages, and what happened to the session, into the log.
+    fn log(&mut self, envelope: Option<Envelope>) -> Logged {
+        let retaining = envelope.as_ref().filter(|envelope| envelope.has_retained());
+        let writes = retaining.map(retained::writes_of).unwrap_or_default();
         let ops = std::mem::take(&mut self.answers.ops);
         let sessions = if ops.is_empty() { Bytes::new() } else { ops_bytes(&self.session.client_id, &ops) };
-        self.session.touch();
-        Entry { envelope: Some(envelope), sessions, writes }
-    }
-
-    /// Puts an entry into the log, and the packet ids that came with it into the session in the same step: a row that is
-    /// written in between would say of a message that it was taken which the log has not got, or the other way round.
-    fn enter(&self, entry: Entry) -> Logged {
+        // Under the lock: in a row that is written now a packet id is received if, and only if, its message is in the log
+        // before. Else a crash would have it taken for repeated and lost, or taken twice.
         let mut state = self.session.state();
-        let logged = self.hub.ingress.log(entry);
-        state.received.extend(&self.answers.received);
+        let logged = self.hub.ingress.log(Entry { envelope, sessions, writes });
+        if self.session.durable {
+            state.received.extend(&self.answers.received);
+        }
+        self.session.touch();
         logged
     }
 
     /// Puts what happened to the session into the log, and waits for that if some answer must.
     async fn log_ops(&mut self) -> Result<Kept, End> {
-        let ops = std::mem::take(&mut self.answers.ops);
-        self.session.touch();
-        let sessions = ops_bytes(&self.session.client_id, &ops);
-        let logged = self.enter(Entry { envelope: None, sessions, writes: Vec::new() });
+        let logged = self.log(None);
         if self.answers.must_wait
             && let Err(error) = logged.await
         {

@@ -18,7 +18,7 @@ use super::Hub;
 use super::from_log::envelope_of;
 use super::outbox::Outbox;
 use super::session::Session;
-use super::sessions::{TABLE, ends_at_ms, handled, ops_bytes, shared_places};
+use super::sessions::{TABLE, delete_row, ends_at_ms, handled, ops_bytes, shared_places};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
@@ -85,6 +85,7 @@ impl Hub {
 
     /// Writes the rows of sessions that have changed, and then from where the log is to be read at a start.
     pub(super) async fn write_round(&self) -> Result<(), RoundError> {
+        let _turn = self.rounds.lock().await;
         let from = self.undispatched();
         let sessions = self.sessions.all();
         let round = self.write_rows(&sessions, from);
@@ -127,25 +128,28 @@ impl Hub {
     /// Appends the rows of those that have changed.
     fn write_rows(&self, sessions: &[Arc<Session>], from: Seq) -> Result<Round, AppendError> {
         let mut round = Round { rows: Vec::new(), needed: from };
-        let mut writes = Vec::new();
-        for session in sessions {
-            let state = session.state();
-            // First, so that what comes to be owed from here on makes it dirty again.
-            let dirty = session.take_dirty();
-            let owed_from = session.outbox.owed_from();
-            let needs_from = owed_from.into_iter().chain(state.needs_from()).min();
-            round.needed = round.needed.min(needs_from.unwrap_or(from));
-            if dirty {
-                writes.push(self.row_of(session, &state, owed_from));
+        for sessions in sessions.chunks(ROWS_A_RECORD) {
+            let mut writes = Vec::new();
+            for session in sessions {
+                let state = session.state();
+                // First, so that what comes to be owed from here on makes it dirty again.
+                let dirty = session.take_dirty();
+                let owed_from = session.outbox.owed_from();
+                let needs_from = owed_from.into_iter().chain(state.needs_from()).min();
+                round.needed = round.needed.min(needs_from.unwrap_or(from));
+                if dirty && !state.over {
+                    writes.push(self.row_of(session, &state, owed_from));
+                }
             }
-            drop(state);
-            if writes.len() >= ROWS_A_RECORD {
-                let writes = std::mem::take(&mut writes);
+            if !writes.is_empty() {
                 round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
             }
-        }
-        if !writes.is_empty() {
-            round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+            // A session that has ended meanwhile must not come back by its row.
+            let over = sessions.iter().filter(|session| session.state().over);
+            let writes: Vec<Write> = over.map(|session| delete_row(&session.client_id)).collect();
+            if !writes.is_empty() {
+                round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+            }
         }
         Ok(round)
     }

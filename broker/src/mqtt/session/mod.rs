@@ -4,6 +4,7 @@ mod client;
 mod connect;
 mod connection;
 mod dispatch;
+mod exchange;
 mod figures;
 mod from_log;
 mod inbound;
@@ -11,6 +12,7 @@ mod keep;
 mod lifecycle;
 mod outbound;
 mod outbox;
+mod probe;
 mod publish;
 mod registry;
 mod resume;
@@ -160,6 +162,11 @@ pub struct Hub {
     me: Weak<Hub>,
     /// The last record whose messages were given to every session.
     dispatched_through: AtomicU64,
+    pub(crate) dispatched: dispatch::Dispatched,
+    /// What went through the spine before the hub listened to it.
+    published_before: u64,
+    /// Held by whoever writes a round: what one has taken for written the next must not pass over before it is.
+    rounds: tokio::sync::Mutex<()>,
     /// From where a start would read the log.
     round_from: AtomicU64,
     next_connection: AtomicU64,
@@ -198,7 +205,10 @@ impl Hub {
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
             dispatched_through: AtomicU64::new(parts.store.end()),
+            rounds: tokio::sync::Mutex::default(),
             round_from: AtomicU64::new(0),
+            dispatched: dispatch::Dispatched::default(),
+            published_before: parts.spine.stats().published,
             store: parts.store,
             sessions: Sessions::default(),
             retained,

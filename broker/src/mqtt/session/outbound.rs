@@ -157,6 +157,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 };
                 let Delivery { envelope, subscription_ids, .. } = &*delivery;
                 self.encode_message(envelope, index, qos, retain, false, packet_id, subscription_ids);
+                if packet_id == 0 {
+                    self.note_handled(delivery, place, sending);
+                }
+            } else {
+                self.note_handled(delivery, place, sending);
             }
             delivery.first += 1;
             delivery.count -= 1;
@@ -212,6 +217,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let waited_ms = self.hub.clock.now_ms().saturating_sub(envelope.id(index).time_ms());
         let waited = u32::try_from(waited_ms / 1000).unwrap_or(u32::MAX);
         seconds.checked_sub(waited).filter(|left| *left > 0)
+    }
+
+    /// A message that gets no packet id is not this session's to deliver any more, if a share had assigned it.
+    fn note_handled(&self, delivery: &Delivery, place: Place, sending: &mut Sending) {
+        let assigned = self.session.durable && delivery.via == Via::Share && delivery.acknowledged;
+        if assigned && place.is_in_log() {
+            self.session.state().forget_assigned(place);
+            sending.sent.push(Sent::handled(place));
+        }
     }
 
     /// Gives a packet id, unless the window is full.

@@ -165,7 +165,7 @@ pub(crate) enum Pushed {
     Queued,
     /// It waits, and so much with it that whoever publishes should slow down.
     Crowded,
-    /// It is the first that this session is owed from the log.
+    /// It waits, and is the first of what this session would have to read from the log after a crash.
     Owed,
     /// There is nobody to give it to.
     Gone,
@@ -229,10 +229,9 @@ impl Outbox {
             }
             _ => {}
         }
-        // What a stalled client is owed must be in its row before a round leaves the record behind.
-        let first_owed = logged.is_some() && queue.owed_from.is_none();
-        if first_owed {
-            queue.owed_from = logged;
+        let first = logged.is_some() && queue.owed_from.is_none();
+        if let Some(seq) = logged {
+            queue.owed_from.get_or_insert(seq);
         }
         let acknowledged = delivery.acknowledged;
         queue.add(delivery);
@@ -248,9 +247,10 @@ impl Outbox {
         if hopeless || !self.filled.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
-        match (crowded && acknowledged, first_owed) {
-            (true, _) => Pushed::Crowded,
-            (false, true) => Pushed::Owed,
+        match (first, crowded && acknowledged) {
+            // It is not sent yet, so its place must be in the session's row before the log is read from behind it.
+            (true, _) => Pushed::Owed,
+            (false, true) => Pushed::Crowded,
             (false, false) => Pushed::Queued,
         }
     }

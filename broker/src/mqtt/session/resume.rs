@@ -10,9 +10,10 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::codec::Reason;
-use super::super::codec::{QoS, Version, encode_ack};
+use super::super::codec::{QoS, encode_ack};
 use super::super::envelope::Envelope;
 use super::connection::Connection;
+use super::dispatch::is_publisher;
 use super::from_log::{Chunk, read_owed, read_places};
 use super::outbox::{Delivery, Source, Via};
 use super::retained::{RetainedCursor, STEP_TOPICS};
@@ -167,12 +168,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             }
             Found::Assigned(Ok(envelopes)) => {
                 let runs = std::mem::take(&mut self.resume.assigned);
-                let found = runs.into_iter().zip(envelopes).filter_map(|(run, envelope)| {
-                    let delivery = assigned_delivery(run, envelope?);
+                for (run, envelope) in runs.into_iter().zip(envelopes) {
+                    let Some(envelope) = envelope else { continue };
+                    let delivery = self.assigned_delivery(run, envelope);
                     self.session.outbox.took(delivery.bytes());
-                    Some(delivery)
-                });
-                self.deliveries.extend(found);
+                    self.deliveries.push_back(delivery);
+                }
             }
             Found::Owed(Ok(chunk)) => {
                 for delivery in &chunk.deliveries {
@@ -257,17 +258,47 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let Some(envelope) = &again.envelope else { return };
         let index = if again.slot.place.is_in_log() { again.slot.place.index as usize } else { 0 };
         let qos = if again.slot.stage == Stage::Puback { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
-        let ids: SmallVec<[u32; 2]> = if self.version == Version::V5 {
-            self.hub.subscriptions.ids_of(&self.session, envelope.message(index).topic())
-        } else {
-            SmallVec::new()
-        };
+        let (as_published, ids) = self.options_again(again, envelope, index);
         if !self.fits(envelope, index, qos, &ids) {
             self.pass_over(again.packet_id, qos);
             return;
         }
-        let retain = !again.slot.place.is_in_log() && envelope.message(index).marks().retain;
+        let retain = as_published && envelope.message(index).marks().retain;
         self.encode_message(envelope, index, qos, retain, true, again.packet_id, &ids);
+    }
+
+    fn assigned_delivery(&self, run: Assigned, envelope: Envelope) -> Delivery {
+        let topic = envelope.message(run.place.index as usize).topic();
+        let member = self.hub.subscriptions.member_of(&self.session, topic);
+        Delivery {
+            first: run.place.index,
+            count: run.count.min(u32::try_from(envelope.len()).unwrap_or(u32::MAX) - run.place.index),
+            envelope,
+            qos_max: run.qos,
+            acknowledged: true,
+            retain_as_published: member.is_some_and(|member| member.retain_as_published),
+            via: Via::Share,
+            share: None,
+            subscription_ids: run.subscription_id.into_iter().collect(),
+        }
+    }
+
+    /// What the session's subscriptions say of a message that is sent again: whether RETAIN is as it was published, and
+    /// their identifiers.
+    fn options_again(&self, again: &Again, envelope: &Envelope, index: usize) -> (bool, SmallVec<[u32; 2]>) {
+        let topic = envelope.message(index).topic();
+        if again.slot.shared {
+            let member = self.hub.subscriptions.member_of(&self.session, topic);
+            return member.map_or_else(Default::default, |member| {
+                (member.retain_as_published, member.subscription_id.into_iter().collect())
+            });
+        }
+        let own = is_publisher(envelope, &self.session.client_id);
+        let target = self.hub.subscriptions.target_of(&self.session, topic, own);
+        let (as_published, ids) = target
+            .map_or_else(Default::default, |target| (target.retain_as_published, target.subscription_ids));
+        // What is not in the log was retained.
+        (as_published || !again.slot.place.is_in_log(), ids)
     }
 
     /// A message that was sent before is larger than the client takes now: as if it had acknowledged it. [MQTT-3.1.2-25]
@@ -280,20 +311,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             window.pubrec(packet_id, false);
         }
         self.answers.note_id(|ids| Op::Acked { ids }, packet_id, self.session.durable);
-    }
-}
-
-fn assigned_delivery(run: Assigned, envelope: Envelope) -> Delivery {
-    Delivery {
-        first: run.place.index,
-        count: run.count.min(u32::try_from(envelope.len()).unwrap_or(u32::MAX) - run.place.index),
-        envelope,
-        qos_max: run.qos,
-        acknowledged: true,
-        retain_as_published: false,
-        via: Via::Share,
-        share: None,
-        subscription_ids: run.subscription_id.into_iter().collect(),
     }
 }
 

@@ -63,7 +63,10 @@ impl Sessions {
     pub(super) fn remove(&self, session: &Session) {
         let ends_at_ms = ends_at_ms(&session.state());
         let mut inner = self.lock();
-        inner.by_id.remove(&session.client_id);
+        // The client may have another by now.
+        if inner.by_id.get(&session.client_id).is_some_and(|it| it.number == session.number) {
+            inner.by_id.remove(&session.client_id);
+        }
         if let Some(at_ms) = ends_at_ms {
             inner.ending.remove(&(at_ms, Arc::clone(&session.client_id)));
         }
@@ -103,6 +106,16 @@ pub(super) fn ends_at_ms(state: &State) -> Option<u64> {
     (state.expiry_seconds != u32::MAX).then(|| detached + u64::from(state.expiry_seconds) * 1000)
 }
 
+/// Takes a session's row away.
+pub(super) fn delete_row(client_id: &str) -> Write {
+    Write::Delete { table: TABLE.to_owned(), hash: String::new(), sort: client_id.to_owned() }
+}
+
+/// Whether the time of a session is over.
+fn is_due(state: &State, now_ms: u64) -> bool {
+    ends_at_ms(state).is_some_and(|at_ms| at_ms <= now_ms)
+}
+
 /// Why a session cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionRefused {
@@ -131,15 +144,16 @@ impl Hub {
         session_id: String,
     ) -> Result<(Arc<Session>, bool), SessionRefused> {
         if let Some(session) = self.sessions.get(client_id) {
-            // [MQTT-4.1.0-2]: also between two looks of the housekeeper.
-            let expired = ends_at_ms(&session.state()).is_some_and(|at_ms| at_ms <= self.clock.now_ms());
-            let resumes = !clean_start && !expired && !self.is_cut_off(&session);
+            let resumes = !clean_start && !self.is_cut_off(&session);
             if resumes {
                 self.make_good(&session).await?;
-                self.attach(&session, expiry_seconds);
+            }
+            if resumes && self.attach(&session, expiry_seconds) {
                 return Ok((session, true));
             }
-            committed(self.end_session(&session)?).await?;
+            if let Some(ended) = self.end_session(&session)? {
+                committed(ended).await?;
+            }
         }
         let durable = expiry_seconds > 0;
         let outbox = Outbox::new(durable, self.limits().outbox, Arc::clone(&self.telemetry.drops));
@@ -178,15 +192,20 @@ impl Hub {
         cut
     }
 
-    fn attach(&self, session: &Session, expiry_seconds: u32) {
+    /// Takes a session up; false if its time is over, also between two looks of the housekeeper. [MQTT-4.1.0-2]
+    fn attach(&self, session: &Session, expiry_seconds: u32) -> bool {
         let op = Op::Attach { expiry_seconds };
         let mut state = session.state();
+        if state.over || is_due(&state, self.clock.now_ms()) {
+            return false;
+        }
         self.sessions.end_at(session, ends_at_ms(&state), None);
         if let Err(error) = self.append_ops(&session.client_id, std::slice::from_ref(&op)) {
             tracing::debug!(%error, "a session's new connection is not noted");
         }
         state.apply(&op, 0);
         session.touch();
+        true
     }
 
     /// Lets a session go when its connection has ended.
@@ -209,22 +228,35 @@ impl Hub {
         session.touch();
     }
 
-    /// Ends a session: what it was to be sent is forgotten, but for shared messages, which go to others.
-    pub(super) fn end_session(&self, session: &Arc<Session>) -> Result<Appended, AppendError> {
-        let writes = vec![Write::Delete {
-            table: TABLE.to_owned(),
-            hash: String::new(),
-            sort: session.client_id.to_string(),
-        }];
+    /// Ends a session: what it was to be sent is forgotten, but for shared messages, which go to others. `None` if it has
+    /// ended already.
+    pub(super) fn end_session(&self, session: &Arc<Session>) -> Result<Option<Appended>, AppendError> {
+        self.end_session_if(session, |_| true)
+    }
+
+    fn end_session_if(
+        &self,
+        session: &Arc<Session>,
+        is_to_end: impl FnOnce(&State) -> bool,
+    ) -> Result<Option<Appended>, AppendError> {
+        let writes = vec![delete_row(&session.client_id)];
         let sessions = ops_bytes(&session.client_id, &[Op::End]);
-        let appended = self.store.append(Record { writes, sessions, ..Record::default() })?;
+        let (appended, places) = {
+            // Under the lock, so that nobody takes it up in between, or begins another before this one's end is noted.
+            let mut state = session.state();
+            if state.over || !is_to_end(&state) {
+                return Ok(None);
+            }
+            let appended = self.store.append(Record { writes, sessions, ..Record::default() })?;
+            state.over = true;
+            (appended, shared_places(&state))
+        };
         self.sessions.remove(session);
         self.wills.publish_now(self, &session.client_id);
-        let places = shared_places(&session.state());
         let shares = if places.is_empty() { Vec::new() } else { self.shares_of(session) };
         self.unsubscribe_all(session);
         self.share_places(session, places, shares);
-        Ok(appended)
+        Ok(Some(appended))
     }
 
     /// Takes a session's subscriptions away.
@@ -300,14 +332,11 @@ impl Hub {
             let count = due.len();
             for session in due {
                 // Taken up meanwhile, it has no end any more.
-                let ends = ends_at_ms(&session.state());
-                if ends.is_none_or(|at_ms| at_ms > self.clock.now_ms()) {
-                    continue;
+                match self.end_session_if(&session, |state| is_due(state, self.clock.now_ms())) {
+                    Ok(Some(_unawaited)) => self.telemetry.sessions_expired_total.add(1),
+                    Ok(None) => {}
+                    Err(_) => return,
                 }
-                if self.end_session(&session).is_err() {
-                    return;
-                }
-                self.telemetry.sessions_expired_total.add(1);
             }
             if count < STEP {
                 return;

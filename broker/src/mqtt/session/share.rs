@@ -48,6 +48,11 @@ impl Share {
         Some(members.remove(at))
     }
 
+    /// The member of a session.
+    pub(crate) fn member(&self, session: u64) -> Option<Subscriber> {
+        self.members().iter().find(|it| it.session.number == session).cloned()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.members().is_empty()
     }

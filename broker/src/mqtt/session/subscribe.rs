@@ -46,8 +46,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 }
                 Err(End::Goodbye { with_will, session_expiry_seconds })
             }
-            Control::Auth { .. } => {
-                refused(Reason::ProtocolError, "an AUTH without an authentication method")
+            Control::Auth { reason, method, data } => {
+                self.authenticate_again(reason, method.as_deref(), data.as_ref())
             }
         }
     }
@@ -92,7 +92,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             return Err(Reason::TopicFilterInvalid);
         }
         let state = self.session.state();
-        let new = state.subscription(&wanted.filter).is_none();
+        let here = admitted.iter().any(|it| it.wanted.filter == wanted.filter);
+        let new = !here && state.subscription(&wanted.filter).is_none();
         if new && state.subscriptions.len() + admitted.len() >= self.limits.subscriptions_max {
             return Err(Reason::QuotaExceeded);
         }
@@ -108,6 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let ops: Vec<Op> =
             admitted.iter().map(|it| Op::Subscribe { wanted: it.wanted.clone(), id }).collect();
         let (session, hub) = (Arc::clone(&self.session), Arc::clone(&self.hub));
+        hub.dispatched_until_now().await;
         change(&session, &hub, &ops, || {
             for it in admitted {
                 let subscriber = Subscriber::new(&session, &it.wanted, id);

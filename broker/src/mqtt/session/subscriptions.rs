@@ -170,17 +170,30 @@ impl Subscriptions {
         self.read().share(group, filter)
     }
 
-    /// The identifiers of a session's own subscriptions that match a topic.
-    pub(crate) fn ids_of(&self, session: &Session, topic: &str) -> SmallVec<[u32; 2]> {
-        let mut ids = SmallVec::new();
+    /// What a session's own subscriptions make of a topic; `None` if none of them matches. `own` says that its client
+    /// published it, so that those with no-local do not count. [MQTT-3.8.3-3]
+    pub(crate) fn target_of(&self, session: &Session, topic: &str, own: bool) -> Option<Target> {
+        let mut target: Option<Target> = None;
         self.read().trie.for_each_match(topic, |entry| {
             if let Entry::One(it) = entry
                 && it.session.number == session.number
+                && !(own && it.no_local)
             {
-                ids.extend(it.subscription_id);
+                target.get_or_insert_with(|| Target::of(it)).merge(it);
             }
         });
-        ids
+        target
+    }
+
+    /// A session's part in the shared subscriptions that match a topic, if it has one.
+    pub(crate) fn member_of(&self, session: &Session, topic: &str) -> Option<Subscriber> {
+        let mut member = None;
+        self.read().trie.for_each_match(topic, |entry| {
+            if let Entry::Shared(share) = entry {
+                member = member.take().or_else(|| share.member(session.number));
+            }
+        });
+        member
     }
 
     /// Where a topic goes now.
@@ -287,6 +300,7 @@ pub(crate) struct Route {
 pub(crate) struct Target {
     pub(crate) session: Arc<Session>,
     pub(crate) qos: QoS,
+    /// Some of its subscriptions are not for what it publishes itself.
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
     pub(crate) subscription_ids: SmallVec<[u32; 2]>,
@@ -297,7 +311,7 @@ impl Target {
         Target {
             session: Arc::clone(&subscriber.session),
             qos: subscriber.qos,
-            no_local: true,
+            no_local: false,
             retain_as_published: false,
             subscription_ids: SmallVec::new(),
         }
@@ -305,7 +319,7 @@ impl Target {
 
     fn merge(&mut self, subscriber: &Subscriber) {
         self.qos = self.qos.max(subscriber.qos);
-        self.no_local &= subscriber.no_local;
+        self.no_local |= subscriber.no_local;
         self.retain_as_published |= subscriber.retain_as_published;
         self.subscription_ids.extend(subscriber.subscription_id);
     }

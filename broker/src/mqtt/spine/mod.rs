@@ -33,7 +33,8 @@ impl Default for ReaderOptions {
 
 /// A bounded, ordered stream with a cursor for each reader.
 pub trait Spine: Send + Sync + 'static {
-    /// Adds an envelope at the end of the stream. May deliver it before it returns.
+    /// Adds an envelope at the end of the stream. May deliver it before it returns, so the caller holds no lock that a
+    /// reader takes: not the state of a session, the registry, the retained messages or the subscriptions.
     fn publish(&self, envelope: Envelope);
 
     /// Whether the slowest reader is so far behind that publishers should wait.

@@ -171,6 +171,8 @@ fn spine(page: &mut Page, api: &Api) {
         "Bytes that some reader of the spine has not read.",
         stats.lag_bytes,
     );
+    let help = "Envelopes that went through the router, counted for each reader.";
+    page.counter("pointsman_spine_routed_total", help, stats.routed);
     let help = "Envelopes that the router had dropped and the spine's own memory gave.";
     page.counter("pointsman_spine_refills_total", help, stats.refilled);
     page.counter("pointsman_spine_restarts_total", "Times the router was started again.", stats.restarts);

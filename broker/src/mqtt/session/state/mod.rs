@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) position: Place,
     /// Shared messages that were given to this session while it was away.
     pub(crate) assigned: VecDeque<Assigned>,
+    /// It has ended; whoever still holds it must leave it alone.
+    pub(crate) over: bool,
 }
 
 impl State {
@@ -100,6 +102,8 @@ impl State {
             Op::Subscribe { wanted, id } => {
                 let subscribed = Subscribed { wanted: wanted.clone(), id: *id, since: seq };
                 match self.subscriptions.iter_mut().find(|it| it.wanted.filter == wanted.filter) {
+                    // At QoS 0 it was owed nothing.
+                    Some(mine) if mine.wanted.qos == QoS::AtMostOnce => *mine = subscribed,
                     // Replaced, it is owed what it was owed before. [MQTT-3.8.4-3]
                     Some(mine) => *mine = Subscribed { since: mine.since, ..subscribed },
                     None => self.subscriptions.push(subscribed),

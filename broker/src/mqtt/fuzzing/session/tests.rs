@@ -1,0 +1,194 @@
+//! The model test: random scripts, and those that once found something.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+
+use super::run::run;
+use super::script::{CLIENTS, Message, Step, Wanted};
+
+fn message() -> impl Strategy<Value = Message> {
+    let retain = prop_oneof![4 => Just(false), 1 => Just(true)];
+    (0..4_u8, 0..3_u8, retain, 0..8_u8).prop_map(|(topic, qos, retain, empty)| Message {
+        topic,
+        qos,
+        retain,
+        empty: retain && empty == 0,
+    })
+}
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    (0..10_u8, 0..3_u8, any::<bool>(), any::<bool>(), 0..3_u8).prop_map(
+        |(filter, qos, no_local, as_published, handling)| Wanted {
+            filter,
+            qos,
+            no_local,
+            as_published,
+            handling,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0..u8::try_from(CLIENTS.len()).unwrap();
+    let receive_max = prop_oneof![Just(1_u16), Just(2), Just(100)];
+    let will = proptest::option::weighted(0.2, message());
+    let clean = proptest::bool::weighted(0.25);
+    prop_oneof![
+        5 => (who.clone(), any::<bool>(), clean, 0..4_u8, receive_max, will).prop_map(
+            |(who, v5, clean, expiry, receive_max, will)| Step::Connect { who, v5, clean, expiry, receive_max, will }
+        ),
+        6 => (who.clone(), prop::collection::vec(wanted(), 1..4), proptest::option::of(1..9_u32))
+            .prop_map(|(who, filters, id)| Step::Subscribe { who, filters, id }),
+        1 => (who.clone(), 0..10_u8).prop_map(|(who, filter)| Step::Unsubscribe { who, filter }),
+        10 => (who.clone(), prop::collection::vec(message(), 1..7))
+            .prop_map(|(who, messages)| Step::Publish { who, messages }),
+        4 => (who.clone(), any::<u8>()).prop_map(|(who, which)| Step::Ack { who, which }),
+        3 => (who.clone(), any::<bool>()).prop_map(|(who, backwards)| Step::AckAll { who, backwards }),
+        1 => who.clone().prop_map(|who| Step::Repeat { who }),
+        2 => who.clone().prop_map(|who| Step::Release { who }),
+        1 => (who.clone(), any::<bool>(), any::<bool>()).prop_map(
+            |(who, with_will, ends_session)| Step::Disconnect { who, with_will, ends_session }
+        ),
+        3 => who.prop_map(|who| Step::Cut { who }),
+        1 => prop_oneof![Just(25_u8), Just(100)].prop_map(|seconds| Step::Advance { seconds }),
+        1 => Just(Step::Keep),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Kill),
+        4 => Just(Step::Settle),
+    ]
+}
+
+/// Runs a script.
+fn check(steps: &[Step]) -> Result<(), TestCaseError> {
+    super::runtime().block_on(run(steps)).map_err(TestCaseError::fail)
+}
+
+/// A line for each step.
+fn lines(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("    Step::{step:?},\n")).collect()
+}
+
+#[test]
+fn every_client_gets_what_it_is_to_get() {
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { 64 };
+    let config = Config { cases, max_shrink_iters: 1500, failure_persistence: None, ..Config::default() };
+    let scripts = prop::collection::vec(step(), 1..40);
+    match TestRunner::new(config).run(&scripts, |steps| check(&steps)) {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, steps)) => panic!("{reason}, after\n{}", lines(&steps)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn holds(steps: &[Step]) {
+    if let Err(error) = super::runtime().block_on(run(steps)) {
+        panic!("{error}");
+    }
+}
+
+const fn wanted_at(filter: u8, qos: u8) -> Wanted {
+    Wanted { filter, qos, no_local: false, as_published: false, handling: 0 }
+}
+
+const fn plain(topic: u8, qos: u8) -> Message {
+    Message { topic, qos, retain: false, empty: false }
+}
+
+/// MQTT 5 with a session that stays.
+fn connects(who: u8, receive_max: u16) -> Step {
+    Step::Connect { who, v5: true, clean: false, expiry: 3, receive_max, will: None }
+}
+
+fn subscribes(who: u8, filters: &[Wanted]) -> Step {
+    Step::Subscribe { who, filters: filters.to_vec(), id: Some(u32::from(who) + 1) }
+}
+
+#[test]
+fn what_one_publishes_itself_comes_by_its_other_subscriptions_alone() {
+    let no_local = Wanted { no_local: true, ..wanted_at(1, 2) };
+    holds(&[
+        connects(1, 10),
+        subscribes(1, &[no_local]),
+        Step::Subscribe { who: 1, filters: vec![wanted_at(2, 0)], id: None },
+        Step::Publish { who: 1, messages: vec![plain(1, 1)] },
+    ]);
+}
+
+#[test]
+fn what_of_a_share_needs_no_acknowledgement_is_not_delivered_twice() {
+    holds(&[
+        connects(2, 1),
+        subscribes(2, &[wanted_at(9, 1)]),
+        Step::Publish { who: 2, messages: vec![plain(3, 1), plain(3, 0)] },
+        Step::AckAll { who: 2, backwards: false },
+        Step::Settle,
+        Step::Cut { who: 2 },
+        connects(2, 10),
+    ]);
+}
+
+#[test]
+fn what_waits_for_a_client_that_acknowledges_nothing_outlives_a_kill() {
+    holds(&[
+        connects(0, 1),
+        subscribes(0, &[wanted_at(0, 1)]),
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![plain(0, 1)] },
+        Step::Settle,
+        Step::Keep,
+        Step::Publish { who: 1, messages: vec![plain(0, 1)] },
+        Step::Settle,
+        Step::Keep,
+        Step::Settle,
+        Step::Kill,
+    ]);
+}
+
+#[test]
+fn a_filter_that_comes_twice_in_one_packet_is_new_once() {
+    let retained = Message { retain: true, ..plain(0, 0) };
+    holds(&[
+        connects(0, 10),
+        Step::Publish { who: 0, messages: vec![retained] },
+        subscribes(0, &[wanted_at(6, 0), Wanted { handling: 1, ..wanted_at(6, 0) }]),
+    ]);
+}
+
+#[test]
+fn what_is_sent_again_is_retained_as_it_was_before() {
+    let as_published = Wanted { as_published: true, ..wanted_at(2, 1) };
+    holds(&[
+        connects(1, 1),
+        subscribes(1, &[as_published]),
+        Step::Publish { who: 1, messages: vec![Message { retain: true, ..plain(1, 1) }] },
+        Step::Restart,
+    ]);
+}
+
+#[test]
+fn what_of_a_share_waits_for_its_member_is_retained_as_it_was_published() {
+    let as_published = Wanted { as_published: true, ..wanted_at(7, 1) };
+    holds(&[
+        connects(0, 10),
+        subscribes(0, &[as_published]),
+        Step::Cut { who: 0 },
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![Message { retain: true, ..plain(1, 1) }] },
+        connects(0, 10),
+        Step::Settle,
+        Step::Cut { who: 0 },
+    ]);
+}
+
+#[test]
+fn what_came_at_qos_0_does_not_come_again_for_a_subscription_at_a_higher_one() {
+    holds(&[
+        connects(0, 1),
+        subscribes(0, &[wanted_at(5, 2), wanted_at(0, 0)]),
+        connects(1, 10),
+        Step::Publish { who: 1, messages: vec![plain(3, 2), plain(0, 2), plain(3, 2)] },
+        Step::Settle,
+        subscribes(0, &[wanted_at(0, 2)]),
+        Step::Cut { who: 0 },
+    ]);
+}

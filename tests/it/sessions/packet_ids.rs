@@ -15,13 +15,13 @@ async fn packet_ids_go_round_and_leave_out_those_that_are_out() {
     reader.subscribe(&[("round", 1)]).await;
     let mut publisher = server.raw().await.join(&Connect::new(wire::V311, "publisher")).await;
     let mut last = 0;
-    for batch in 0..MESSAGES / BATCH {
+    for turn in 0..MESSAGES / BATCH {
         publish(&mut publisher).await;
         let mut acks = Vec::new();
         for _ in 0..BATCH {
             let published = reader.published().await;
             let expected = last % u16::MAX + 1;
-            assert_eq!(published.packet_id, expected, "in batch {batch}");
+            assert_eq!(published.packet_id, expected, "in turn {turn}");
             last = expected;
             acks.extend(wire::puback(last));
         }

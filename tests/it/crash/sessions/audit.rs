@@ -54,7 +54,9 @@ pub(super) fn note_duplicates(books: &Books, kinds: &[Kind]) {
         let twice = times.iter().filter(|(said, count)| said.stream == Stream::ExactlyOnce && **count > 1);
         faults.extend(twice.map(|(said, count)| format!("{name} has {said} {count} times")));
     }
-    faults.into_iter().for_each(|fault| books.fault(fault));
+    for fault in faults {
+        books.fault(fault);
+    }
 }
 
 /// Reads what is retained, which is what was acknowledged last, or newer.

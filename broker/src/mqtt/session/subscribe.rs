@@ -127,9 +127,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             RetainHandling::Never => false,
         };
         if wants && it.filter.share.is_none() {
+            // What was to be sent for the subscription before is sent for this one: there is one for each at most.
+            self.forget_retained(it.filter.filter.as_str());
             let cursor = RetainedCursor::new(it.filter.filter);
             self.resume.retained.push_back(RetainedWanted { cursor, qos: it.wanted.qos, subscription_id });
         }
+    }
+
+    /// Retained messages that were not read yet are not sent any more. [MQTT-3.10.4-2]
+    fn forget_retained(&mut self, filter: &str) {
+        self.resume.retained.retain(|it| it.cursor.filter().as_str() != filter);
     }
 
     async fn unsubscribe(&mut self, packet_id: u16, filters: &[impl AsRef<str>]) -> Result<(), End> {
@@ -163,6 +170,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 .for_each(|code| *code = Reason::UnspecifiedError);
             gone.clear();
         }
+        gone.iter().for_each(|filter| self.forget_retained(filter));
         self.sent.others(1);
         encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
         if !gone.is_empty() {

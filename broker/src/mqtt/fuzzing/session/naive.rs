@@ -78,6 +78,8 @@ pub(super) struct Session {
     pub(super) left_at_ms: Option<u64>,
     /// Its client has come back to it: what comes may have been sent before.
     pub(super) resumed: bool,
+    /// Its client takes no more for now, so that retained messages may not have been read.
+    pub(super) is_full: bool,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) expected: Vec<Expected>,
 }
@@ -132,12 +134,14 @@ impl Session {
     fn retained_anew(&mut self, id: usize, messages: &[Message]) {
         let waits =
             |it: &Expected| !it.live && it.got == 0 && messages[it.message].topic == messages[id].topic;
-        let mut either = Vec::new();
-        for it in self.expected.iter_mut().filter(|it| waits(it)) {
-            it.must = false;
-            either.push(Expected { message: id, loose: true, ..it.clone() });
+        self.expected.iter_mut().filter(|it| waits(it)).for_each(|it| it.must = false);
+        let message = &messages[id];
+        let reads = self.subscriptions.iter().filter(|it| matches(it.filter, message.topic));
+        if self.is_full && self.is_connected() && reads.count() > 0 {
+            let (qos, retain, ids) = (message.qos, true, Vec::new());
+            let (live, must, loose, left, got) = (false, false, true, 3, 0);
+            self.expected.push(Expected { message: id, qos, retain, ids, live, must, loose, left, got });
         }
-        self.expected.extend(either);
     }
 
     fn is_connected(&self) -> bool {
@@ -245,6 +249,10 @@ impl Naive {
             }
         }
         let known = session.subscriptions.iter().position(|it| it.filter == wanted.filter);
+        // What was to come for the subscription before may come for this one.
+        for it in session.expected.iter_mut().filter(|it| !it.live && it.got == 0) {
+            it.must &= !matches(wanted.filter, self.messages[it.message].topic);
+        }
         if shared.is_none() && (handling == 0 || handling == 1 && known.is_none()) {
             for id in self.retained.iter().flatten().copied() {
                 let message = &self.messages[id];
@@ -358,13 +366,16 @@ impl Naive {
         let is_it =
             |id: usize| messages[id].topic == publish.topic && messages[id].payload == publish.payload;
         let Some(session) = &mut self.sessions[who] else { return Err("there is no session".to_owned()) };
-        let found = session.expected.iter().position(|it| {
+        let fits = |it: &Expected| {
             let like = it.loose
                 || it.qos == publish.qos
                     && it.retain == publish.retain
                     && (!v5 || publish.dup || it.ids == publish.ids);
             it.left > 0 && like && is_it(it.message)
-        });
+        };
+        // First what must come.
+        let found = session.expected.iter().position(|it| it.must && it.got == 0 && fits(it));
+        let found = found.or_else(|| session.expected.iter().position(fits));
         if let Some(at) = found {
             let it = &mut session.expected[at];
             it.left -= 1;

@@ -136,6 +136,12 @@ impl Run {
                 message.certain |= message.ordered;
             }
         }
+        for client in self.clients.iter().filter(|client| client.is_connected()) {
+            let out = self.world.hub().settled(client.name(), client.window_max);
+            if let Some(session) = &mut self.naive.sessions[client.who] {
+                session.is_full = out.is_none_or(|out| out >= client.window_max);
+            }
+        }
         for will in std::mem::take(&mut self.naive.wills) {
             self.naive.messages[will].certain = true;
         }

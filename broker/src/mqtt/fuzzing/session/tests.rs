@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::run::run;
 use super::script::{CLIENTS, Message, Step, Wanted};
-use super::wire;
+use super::wire::{self, Packet, Publish};
 use super::world::{NEVER, World};
 
 fn message() -> impl Strategy<Value = Message> {
@@ -232,6 +232,54 @@ async fn a_client_that_reads_no_answers_is_not_read_from() {
     while read < written {
         let more = tokio::time::timeout(NEVER, stream.read(&mut sink)).await;
         read += more.expect("there are answers").unwrap();
+    }
+    drop(stream);
+    world.finish().await;
+}
+
+async fn next(stream: &mut DuplexStream, buffer: &mut Vec<u8>) -> Packet {
+    loop {
+        if let Some(packet) = wire::take(buffer, true) {
+            return packet;
+        }
+        let read = tokio::time::timeout(NEVER, stream.read_buf(buffer)).await;
+        assert!(read.expect("the server says something").unwrap() > 0, "the connection is at its end");
+    }
+}
+
+#[tokio::test]
+async fn what_is_retained_and_was_not_read_does_not_come_once_its_filter_is_gone() {
+    let mut world = World::start();
+    let (mut stream, mut buffer) = (world.open(), Vec::new());
+    let connect =
+        wire::Connect { client_id: "c", clean: true, v5: true, receive_max: 1, ..wire::Connect::default() };
+    let mut script = wire::connect(&connect);
+    for (topic, packet_id) in [("a", 1), ("a/b", 2), ("a/c", 3)] {
+        let topic = topic.to_owned();
+        let payload = b"x".to_vec();
+        let publish = Publish { qos: 1, retain: true, topic, packet_id, payload, ..Publish::default() };
+        script.extend(wire::publish(&publish, true));
+    }
+    // The window is full with the first, so that what the second finds is not read.
+    script.extend(wire::subscribe(4, None, &[("#", 1)], true));
+    script.extend(wire::subscribe(5, None, &[("a/#", 1)], true));
+    script.extend(wire::unsubscribe(6, "a/#", true));
+    stream.write_all(&script).await.unwrap();
+    let (mut came, mut last) = (0, false);
+    while !last {
+        match next(&mut stream, &mut buffer).await {
+            Packet::Publish(publish) => {
+                came += 1;
+                stream.write_all(&wire::ack(4, publish.packet_id)).await.unwrap();
+                stream.write_all(&wire::PING).await.unwrap();
+            }
+            Packet::Pong => last = came == 3,
+            _ => {}
+        }
+    }
+    for _ in 0..5 {
+        stream.write_all(&wire::PING).await.unwrap();
+        assert_eq!(next(&mut stream, &mut buffer).await, Packet::Pong);
     }
     drop(stream);
     world.finish().await;

@@ -46,6 +46,11 @@ impl RetainedCursor {
         RetainedCursor { filter, prefix_len: wildcard, alone_len, after: None, done: false }
     }
 
+    /// What it looks for.
+    pub(crate) fn filter(&self) -> &TopicFilter {
+        &self.filter
+    }
+
     /// Behind `topic`, where a reader had come before.
     pub(crate) fn behind(filter: TopicFilter, topic: &str) -> RetainedCursor {
         let mut cursor = RetainedCursor::new(filter);

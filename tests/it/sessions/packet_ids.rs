@@ -19,9 +19,9 @@ async fn packet_ids_go_round_and_leave_out_those_that_are_out() {
         publish(&mut publisher).await;
         let mut acks = Vec::new();
         for _ in 0..BATCH {
-            let published = reader.published().await;
+            let message = reader.published().await;
             let expected = last % u16::MAX + 1;
-            assert_eq!(published.packet_id, expected, "in turn {turn}");
+            assert_eq!(message.packet_id, expected, "in turn {turn}");
             last = expected;
             acks.extend(wire::puback(last));
         }

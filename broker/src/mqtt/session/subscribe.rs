@@ -170,7 +170,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 .for_each(|code| *code = Reason::UnspecifiedError);
             gone.clear();
         }
-        gone.iter().for_each(|filter| self.forget_retained(filter));
+        for filter in &gone {
+            self.forget_retained(filter);
+        }
         self.sent.others(1);
         encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
         if !gone.is_empty() {

@@ -1,9 +1,11 @@
 //! The sessions under a script: a real hub with its store and its spine, and clients that know what they must be sent.
 
+mod acts;
 mod client;
 mod naive;
 mod run;
 mod script;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -1,8 +1,8 @@
 //! From the spine to the outboxes: the reader of the spine that delivers.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -13,8 +13,9 @@ use super::Hub;
 use super::outbox::{Delivery, Pushed, Via};
 use super::session::Session;
 use super::share::Share;
-use super::state::{Assigned, Op, Place, Sent};
+use super::state::{Assigned, Op, Place, Sent, State, write_ops};
 use super::subscriptions::{Route, Routes, Subscriber, Target};
+use crate::store::{Record, Seq};
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
 const HOLD_MS: u64 = 5;
@@ -205,12 +206,16 @@ impl Hub {
         crowded
     }
 
-    /// Gives messages to a member of a share, but if possible not to `except`. One that has ended since it was picked is
-    /// not picked again.
-    fn give_to_one(&self, share: &Arc<Share>, run: &Run<'_>, except: Option<u64>) -> bool {
+    /// Gives messages to a member of a share, but if possible not to the one that has left. One that has ended since it
+    /// was picked is not picked again.
+    fn give_to_one(&self, share: &Arc<Share>, run: &Run<'_>, left: Option<&Session>) -> bool {
         for _ in 0..PICKS_MAX {
-            let Some(member) = share.pick(run.topic, except) else { break };
-            match self.give(&member, share, run) {
+            let Some(member) = share.pick(run.topic, left.map(|left| left.number)) else { break };
+            if left.is_some_and(|left| left.number == member.session.number) {
+                // Nobody else: it waits for its client, as it is assigned to it.
+                return false;
+            }
+            match self.give(&member, share, run, left) {
                 Pushed::Gone => {}
                 pushed => return pushed == Pushed::Crowded,
             }
@@ -220,7 +225,7 @@ impl Hub {
     }
 
     /// Gives messages to a member of a share; they are gone if that has ended.
-    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>) -> Pushed {
+    fn give(&self, member: &Subscriber, share: &Arc<Share>, run: &Run<'_>, left: Option<&Session>) -> Pushed {
         let delivery = Delivery {
             envelope: run.envelope.clone(),
             first: u32::try_from(run.range.start).unwrap_or(u32::MAX),
@@ -234,6 +239,9 @@ impl Hub {
         };
         let logged = run.envelope.log_seq().filter(|_| delivery.acknowledged && member.session.durable);
         let Some(seq) = logged else {
+            if let Some(left) = left {
+                self.take_back(left, run);
+            }
             let durable = member.session.durable;
             return match member.session.outbox.push(delivery) {
                 // It is away, and of what is not in the log nothing is kept for it.
@@ -248,12 +256,24 @@ impl Hub {
             qos: member.qos,
             subscription_id: member.subscription_id,
         };
-        let mut state = member.session.state();
+        let from = left.filter(|left| left.durable);
+        let (mut state, mut state_before) = lock_both(&member.session, from);
         if state.over {
             return Pushed::Gone;
         }
         let op = Op::Assigned(assigned);
-        let _unawaited = self.append_ops(&member.session.client_id, std::slice::from_ref(&op));
+        let mut sessions = Vec::new();
+        write_ops(&mut sessions, &member.session.client_id, std::slice::from_ref(&op));
+        // In one record: after a crash it is the one's or the other's, and not both's or nobody's.
+        if let (Some(from), Some(before)) = (from, &mut state_before) {
+            let back = taken_back(run, seq);
+            write_ops(&mut sessions, &from.client_id, std::slice::from_ref(&back));
+            before.apply(&back, seq);
+            from.touch();
+        }
+        let record = Record { sessions: sessions.into(), ..Record::default() };
+        let _unawaited = self.store.append(record);
+        drop(state_before);
         state.apply(&op, seq);
         member.session.touch();
         // Under the lock: who takes the session up sees it either assigned or queued.
@@ -270,32 +290,44 @@ impl Hub {
             let Some(share) = delivery.share.clone() else { continue };
             let range = delivery.first as usize..(delivery.first + delivery.count) as usize;
             let topic = delivery.envelope.message(range.start).topic();
-            let Some(member) = share.pick(topic, Some(left.number)) else {
-                self.telemetry.drops.offline.add(range.len() as u64);
-                continue;
-            };
-            if member.session.number == left.number {
-                // Nobody else: it waits for its client, as it is assigned to it.
-                continue;
-            }
-            if left.durable {
-                self.take_back(left, &delivery);
-            }
             let qos = range.clone().map(|index| delivery.envelope.message(index).marks().qos).max();
             let qos = qos.unwrap_or(QoS::AtMostOnce);
             let run = Run { envelope: &delivery.envelope, topic, range, qos };
-            self.give_to_one(&share, &run, Some(left.number));
+            self.give_to_one(&share, &run, Some(left));
         }
     }
 
     /// Notes that shared messages are not this session's to deliver any more.
-    fn take_back(&self, session: &Session, delivery: &Delivery) {
-        let Some(seq) = delivery.envelope.log_seq() else { return };
-        let places = (delivery.first..delivery.first + delivery.count).map(|index| Place { seq, index });
-        let op = Op::Sent(places.map(Sent::taken_back).collect());
+    fn take_back(&self, session: &Session, run: &Run<'_>) {
+        let Some(seq) = run.envelope.log_seq().filter(|_| session.durable) else { return };
+        let op = taken_back(run, seq);
         let mut state = session.state();
         let _unawaited = self.append_ops(&session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);
         session.touch();
+    }
+}
+
+/// Messages that a member is not to deliver any more, and nobody is until they are assigned anew.
+fn taken_back(run: &Run<'_>, seq: Seq) -> Op {
+    Op::Sent(places(run, seq).map(Sent::taken_back).collect())
+}
+
+fn places(run: &Run<'_>, seq: Seq) -> impl Iterator<Item = Place> {
+    run.range.clone().map(move |index| Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) })
+}
+
+/// The states of one session and of another, if there is one: locked in the order of their numbers, so that nobody who
+/// locks both waits for ever.
+fn lock_both<'a>(
+    one: &'a Session,
+    other: Option<&'a Session>,
+) -> (MutexGuard<'a, State>, Option<MutexGuard<'a, State>>) {
+    match other {
+        Some(other) if other.number < one.number => {
+            let first = other.state();
+            (one.state(), Some(first))
+        }
+        other => (one.state(), other.map(Session::state)),
     }
 }

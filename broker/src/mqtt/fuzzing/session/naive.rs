@@ -137,7 +137,7 @@ impl Session {
         self.expected.iter_mut().filter(|it| waits(it)).for_each(|it| it.must = false);
         let message = &messages[id];
         let reads = self.subscriptions.iter().filter(|it| matches(it.filter, message.topic));
-        if self.is_full && self.is_connected() && reads.count() > 0 {
+        if self.is_full && self.is_connected() && !message.payload.is_empty() && reads.count() > 0 {
             let (qos, retain, ids) = (message.qos, true, Vec::new());
             let (live, must, loose, left, got) = (false, false, true, 3, 0);
             self.expected.push(Expected { message: id, qos, retain, ids, live, must, loose, left, got });
@@ -366,16 +366,17 @@ impl Naive {
         let is_it =
             |id: usize| messages[id].topic == publish.topic && messages[id].payload == publish.payload;
         let Some(session) = &mut self.sessions[who] else { return Err("there is no session".to_owned()) };
+        // How well it fits; what fits exactly and must come goes first.
         let fits = |it: &Expected| {
-            let like = it.loose
-                || it.qos == publish.qos
-                    && it.retain == publish.retain
-                    && (!v5 || publish.dup || it.ids == publish.ids);
-            it.left > 0 && like && is_it(it.message)
+            let like = it.qos == publish.qos
+                && it.retain == publish.retain
+                && (!v5 || publish.dup || it.ids == publish.ids);
+            let loosely = it.loose && (it.live || publish.retain);
+            let may = it.left > 0 && is_it(it.message) && (like || loosely);
+            may.then_some(u8::from(like) << 1 | u8::from(it.must && it.got == 0))
         };
-        // First what must come.
-        let found = session.expected.iter().position(|it| it.must && it.got == 0 && fits(it));
-        let found = found.or_else(|| session.expected.iter().position(fits));
+        let fitting = session.expected.iter().enumerate().filter_map(|(at, it)| Some((at, fits(it)?)));
+        let found = fitting.rev().max_by_key(|(_, well)| *well).map(|(at, _)| at);
         if let Some(at) = found {
             let it = &mut session.expected[at];
             it.left -= 1;
@@ -418,7 +419,15 @@ impl Session {
             let message = &messages[it.message];
             (message.publisher, message.topic, it.qos, message.qos)
         };
-        let counts = |it: &Expected| it.live && !it.loose && messages[it.message].ordered;
+        // A share brings the same messages a second time, in an order of its own.
+        let is_shared = |topic: &str| {
+            let shares = self.subscriptions.iter().filter_map(|it| shared_filter(it.filter));
+            shares.filter(|filter| matches(filter, topic)).count() > 0
+        };
+        let counts = |it: &Expected| {
+            let message = &messages[it.message];
+            it.live && !it.loose && message.ordered && !is_shared(message.topic)
+        };
         let overtaken = self.expected.iter().find(|other| {
             counts(it)
                 && counts(other)

@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// The reason of CONNACK or DISCONNECT, with which the connection ends.
-    async fn refusal(mut self) -> u8 {
+    async fn refused(mut self) -> u8 {
         let last = self.hears().await;
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).await.unwrap();
@@ -138,11 +138,11 @@ async fn a_client_shows_who_it_is_and_again() {
 }
 
 #[tokio::test]
-async fn a_connect_that_does_not_show_it_refusal() {
+async fn a_connect_that_does_not_show_it_is_refused() {
     let mut world = world();
     let mut client = Client(world.open());
     client.says(&connect(Some("product"))).await;
-    assert_eq!(client.refusal().await, Reason::BadAuthenticationMethod as u8);
+    assert_eq!(client.refused().await, Reason::BadAuthenticationMethod as u8);
     let cases = [
         (answer("3"), Reason::NotAuthorized),
         (auth(Reason::ContinueAuthentication, "product", "2"), Reason::ProtocolError),
@@ -155,7 +155,7 @@ async fn a_connect_that_does_not_show_it_refusal() {
         client.says(&connect(Some("sum"))).await;
         assert_eq!(client.hears().await, answer("1+1"));
         client.says(&bytes).await;
-        assert_eq!(client.refusal().await, reason as u8, "{bytes:?}");
+        assert_eq!(client.refused().await, reason as u8, "{bytes:?}");
     }
     let mut client = Client(world.open());
     client.says(&connect(Some("sum"))).await;
@@ -165,7 +165,7 @@ async fn a_connect_that_does_not_show_it_refusal() {
     }
     assert_eq!(client.hears().await, answer("1+1"));
     client.says(&answer("?")).await;
-    assert_eq!(client.refusal().await, Reason::NotAuthorized as u8, "it has had its steps");
+    assert_eq!(client.refused().await, Reason::NotAuthorized as u8, "it has had its steps");
     world.finish().await;
 }
 
@@ -188,13 +188,13 @@ async fn a_connection_that_does_not_show_it_again_is_ended() {
             assert_eq!(client.hears().await, answer("1+1"));
             client.says(packet).await;
         }
-        assert_eq!(client.refusal().await, reason as u8, "{packets:?}");
+        assert_eq!(client.refused().await, reason as u8, "{packets:?}");
     }
     let mut client = Client(world.open());
     client.says(&connect(None)).await;
     assert_eq!(client.hears().await[3], 0);
     client.says(&again("ann")).await;
-    assert_eq!(client.refusal().await, Reason::ProtocolError as u8, "it came without a method");
+    assert_eq!(client.refused().await, Reason::ProtocolError as u8, "it came without a method");
     world.finish().await;
 }
 

@@ -27,3 +27,7 @@ browser:
 # Side by side with Mosquitto; see docs/BENCHMARKS.md.
 bench *options:
     ./scripts/bench {{options}}
+
+# The server killed 200 times under load, and its disk full 100 times; POINTSMAN_CRASH_SEED repeats a run.
+crash:
+    POINTSMAN_CRASH_KILLS=200 cargo test -p pointsman-tests --test it crash::sessions -- --nocapture --test-threads=1

@@ -8,6 +8,7 @@ mod audit;
 mod ledger;
 mod load;
 mod random;
+mod sessions;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -39,6 +39,15 @@ struct Running {
     readers: [JoinHandle<()>; 2],
 }
 
+/// Whether a server finds its disk full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFull {
+    /// It does not.
+    No,
+    /// It does.
+    Yes,
+}
+
 /// How a run of the program ended.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -155,6 +164,18 @@ impl ServerProcess {
         let id = running.child.id().expect("it has not been waited for").to_string();
         let asked = Command::new("kill").args([format!("-{name}"), id]).status().await;
         assert!(asked.expect("there is a kill").success(), "the server can be sent a signal");
+    }
+
+    /// Has every write to a file fail from now on, as on a full disk, or lets them be done again.
+    pub async fn fill_disk(&self, full: DiskFull) {
+        let id = self.id().expect("the server runs").to_string();
+        let limit = match full {
+            DiskFull::No => "unlimited:",
+            DiskFull::Yes => "0:",
+        };
+        let mut command = Command::new("prlimit");
+        let done = command.args(["--pid", &id, &format!("--fsize={limit}")]).status().await;
+        assert!(done.expect("there is a prlimit").success(), "the server's limits can be set");
     }
 
     /// Asks it to end and starts it again.

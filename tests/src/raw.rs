@@ -30,7 +30,8 @@ pub struct Connack {
 }
 
 impl Connack {
-    fn read(packet: &Packet) -> Connack {
+    /// Reads the packet, which must be one.
+    pub fn read(packet: &Packet) -> Connack {
         assert_eq!(packet.first, 0x20, "CONNACK was expected: {packet:?}");
         let mut body = packet.body.clone();
         let flags = body.get_u8();
@@ -65,7 +66,7 @@ impl Raw {
 
     async fn read(&mut self) -> Option<Packet> {
         loop {
-            if let Some(packet) = self.take_packet() {
+            if let Some(packet) = wire::take_packet(&mut self.buffer) {
                 return Some(packet);
             }
             let read = within("a packet, or the end", self.stream.read_buf(&mut self.buffer)).await;
@@ -108,27 +109,6 @@ impl Raw {
     pub async fn expect_end(&mut self) {
         let next = self.next().await;
         assert_eq!(next, None, "the connection should have ended");
-    }
-
-    fn take_packet(&mut self) -> Option<Packet> {
-        let mut length = 0_usize;
-        for index in 0..4 {
-            let byte = *self.buffer.get(index + 1)?;
-            length |= usize::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                // [MQTT-1.5.5-1]
-                assert!(byte > 0 || index == 0, "a length with too many bytes: {:?}", self.buffer);
-                let head = index + 2;
-                if self.buffer.len() < head + length {
-                    return None;
-                }
-                let mut packet = self.buffer.split_to(head + length).freeze();
-                let first = packet[0];
-                packet.advance(head);
-                return Some(Packet { first, body: packet });
-            }
-        }
-        panic!("the server sent a length of more than four bytes: {:?}", self.buffer);
     }
 
     /// Sends CONNECT and gives the answer.

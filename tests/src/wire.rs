@@ -2,7 +2,7 @@
 
 mod properties;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 pub use properties::{
     id, property, property_number, property_pair, property_text, property_u8, property_u16, property_u32,
@@ -271,6 +271,28 @@ pub struct Packet {
     pub first: u8,
     /// What follows the length.
     pub body: Bytes,
+}
+
+/// Takes a packet from the front of what has arrived, if the whole of it is there.
+pub fn take_packet(arrived: &mut BytesMut) -> Option<Packet> {
+    let mut length = 0_usize;
+    for index in 0..4 {
+        let byte = *arrived.get(index + 1)?;
+        length |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            // [MQTT-1.5.5-1]
+            assert!(byte > 0 || index == 0, "a length with too many bytes: {arrived:?}");
+            let head = index + 2;
+            if arrived.len() < head + length {
+                return None;
+            }
+            let mut packet = arrived.split_to(head + length).freeze();
+            let first = packet[0];
+            packet.advance(head);
+            return Some(Packet { first, body: packet });
+        }
+    }
+    panic!("the server sent a length of more than four bytes: {arrived:?}");
 }
 
 /// The types of packets that a server sends.

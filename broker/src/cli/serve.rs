@@ -19,6 +19,10 @@ use crate::report::chain;
 /// Changes what is logged while the program runs.
 type LogHandle = Handle<EnvFilter, Formatter<format::DefaultFields, format::Format, fn() -> std::io::Stderr>>;
 
+/// Sent with a write that would make a file larger than the process may (`ulimit -f`), which ends the program if nobody
+/// takes it.
+const SIGXFSZ: i32 = 25;
+
 /// Runs a server until it is told to end.
 pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let config = load(path)?;
@@ -30,6 +34,8 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
         // From here on no signal ends the program by itself.
         let mut signals = Signals::new()?;
         let mut hangup = take(SignalKind::hangup())?;
+        // Taken and never looked at, so that a write over the limit fails, as one to a full disk does.
+        let _file_size = take(SignalKind::from_raw(SIGXFSZ))?;
         let app = App::start_with(&config, inherited).await?;
         print!("{}", greeting(app.started(), &config));
         notifier.ready();

@@ -11,8 +11,19 @@ pub(super) struct Random {
 
 impl Random {
     pub(super) fn new() -> Random {
-        let seed = RandomState::new().hash_one(0) | 1;
+        Random::of(RandomState::new().hash_one(0))
+    }
+
+    /// The generator of a seed.
+    pub(super) fn of(seed: u64) -> Random {
+        // Zero would stay zero.
+        let seed = seed | 1;
         Random { seed, state: seed }
+    }
+
+    /// Another generator, whose numbers follow from this one's.
+    pub(super) fn fork(&mut self) -> Random {
+        Random::of(self.below(u64::MAX))
     }
 
     /// A number from 0 up to, but not including, `bound`.

@@ -155,7 +155,9 @@ where
 {
     let reason = match refused {
         SessionRefused::TooMany(_) => Reason::QuotaExceeded,
-        SessionRefused::Log(_) | SessionRefused::Commit(_) => Reason::ServerUnavailable,
+        SessionRefused::Log(_) | SessionRefused::Commit(_) | SessionRefused::Round(_) => {
+            Reason::ServerUnavailable
+        }
     };
     refuse(transport, connect, hub, &Refusal { reason, detail: crate::report::chain(refused) }).await;
 }

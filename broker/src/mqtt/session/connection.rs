@@ -127,6 +127,12 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// Forgets a packet id whose PUBLISH is in the builder; false if there is none.
+    pub(super) fn forget_received(&mut self, id: u16) -> bool {
+        let at = self.received.iter().position(|received| *received == id);
+        at.map(|at| self.received.swap_remove(at)).is_some()
+    }
+
     /// Adds a packet id to the ops, if they are kept, in the same op as the one before where that is of the kind.
     pub(super) fn note_id(&mut self, op: fn(Vec<u16>) -> Op, id: u16, kept: bool) {
         if !kept {

@@ -12,9 +12,8 @@ use super::super::envelope::{Envelope, SERVER};
 use super::Hub;
 use super::outbox::{Delivery, Pushed, Via};
 use super::session::Session;
-use super::sessions::handled;
 use super::share::Share;
-use super::state::{Assigned, Op, Place, State, write_ops};
+use super::state::{Assigned, Op, Place, Sent, State, write_ops};
 use super::subscriptions::{Route, Routes, Subscriber, Target};
 use crate::store::{Record, Seq};
 
@@ -267,7 +266,7 @@ impl Hub {
         write_ops(&mut sessions, &member.session.client_id, std::slice::from_ref(&op));
         // In one record: after a crash it is the one's or the other's, and not both's or nobody's.
         if let (Some(from), Some(before)) = (from, &mut state_before) {
-            let back = handled(places(run, seq));
+            let back = taken_back(run, seq);
             write_ops(&mut sessions, &from.client_id, std::slice::from_ref(&back));
             before.apply(&back, seq);
             from.touch();
@@ -301,12 +300,17 @@ impl Hub {
     /// Notes that shared messages are not this session's to deliver any more.
     fn take_back(&self, session: &Session, run: &Run<'_>) {
         let Some(seq) = run.envelope.log_seq().filter(|_| session.durable) else { return };
-        let op = handled(places(run, seq));
+        let op = taken_back(run, seq);
         let mut state = session.state();
         let _unawaited = self.append_ops(&session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);
         session.touch();
     }
+}
+
+/// Messages that a member is not to deliver any more, and nobody is until they are assigned anew.
+fn taken_back(run: &Run<'_>, seq: Seq) -> Op {
+    Op::Sent(places(run, seq).map(Sent::taken_back).collect())
 }
 
 fn places(run: &Run<'_>, seq: Seq) -> impl Iterator<Item = Place> {

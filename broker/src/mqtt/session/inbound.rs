@@ -28,6 +28,13 @@ impl From<ProtocolError> for End {
     }
 }
 
+/// Whether something is where it was to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    No,
+    Yes,
+}
+
 pub(super) fn refused<V>(reason: Reason, detail: impl Into<String>) -> Result<V, End> {
     Err(End::Refused(ProtocolError::new(reason, detail)))
 }
@@ -82,7 +89,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             4 => state.window.puback(id),
             5 => state.window.pubrec(id, ack.reason < 0x80),
             6 => {
-                let known = state.received.remove(&id);
+                let known = state.received.remove(&id) || self.answers.forget_received(id);
                 drop(state);
                 self.take_pubrel(known, id);
                 return Ok(());
@@ -270,7 +277,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         } else if !self.answers.ops.is_empty() {
             self.log_ops().await?;
         }
-        self.answers.received.clear();
+        self.session.state().received.extend(self.answers.received.drain(..));
         self.answers.must_wait = false;
         let problem_info = self.problem_info;
         self.sent.others(self.answers.acks.len());
@@ -298,8 +305,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 return self.withhold(&error);
             }
         } else {
-            if !self.answers.ops.is_empty() {
-                self.log_ops().await?;
+            if !self.answers.ops.is_empty() && self.log_ops().await? == Kept::No {
+                return Ok(());
             }
             self.hub.spine.publish(envelope);
         }
@@ -329,31 +336,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// Puts what happened to the session into the log, and waits for that if some answer must.
-    async fn log_ops(&mut self) -> Result<(), End> {
+    async fn log_ops(&mut self) -> Result<Kept, End> {
         let logged = self.log(None);
         if self.answers.must_wait
             && let Err(error) = logged.await
         {
-            return self.withhold(&error);
+            self.withhold(&error)?;
+            return Ok(Kept::No);
         }
-        Ok(())
+        Ok(Kept::Yes)
     }
 
     /// Nothing was promised: an MQTT 5 publisher is told so, another finds its connection closed and will send again.
     fn withhold(&mut self, error: &LogRefused) -> Result<(), End> {
         let received = std::mem::take(&mut self.answers.received);
-        let mut state = self.session.state();
-        for id in received {
-            state.received.remove(&id);
+        self.session.state().received.retain(|id| !received.contains(id));
+        if self.session.durable {
+            self.session.note_unlogged();
         }
-        drop(state);
         let only_publishes = self.answers.acks.iter().all(|(first, ..)| matches!(*first, PUBACK | PUBREC));
         if self.version != Version::V5 || !only_publishes {
             self.answers.acks.clear();
             return refused(Reason::ServerUnavailable, error.detail.clone());
         }
-        for (_, _, reason) in &mut self.answers.acks {
-            if *reason == Reason::Success {
+        for (first, id, reason) in &mut self.answers.acks {
+            // What was taken before and is sent again stays taken.
+            let is_new = *first == PUBACK || received.contains(id);
+            if is_new && *reason == Reason::Success {
                 *reason = error.reason;
             }
         }

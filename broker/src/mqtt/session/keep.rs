@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,11 +18,12 @@ use super::Hub;
 use super::from_log::envelope_of;
 use super::outbox::Outbox;
 use super::session::Session;
-use super::sessions::{TABLE, delete_row, ends_at_ms};
+use super::sessions::{TABLE, delete_row, ends_at_ms, handled, ops_bytes, shared_places};
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
-use crate::store::{AppendError, Query, ReadError, Record, Row, Seq, Write};
+use crate::report::chain;
+use crate::store::{AppendError, Appended, CommitError, Query, ReadError, Record, Row, Seq, Write};
 
 /// How often sessions that are over are ended.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,16 +39,20 @@ const ROUNDS: &str = "_session_rounds";
 /// How the log calls this reader.
 const READER: &str = "sessions";
 
-/// Rows that are to be appended, and whose they are.
-#[derive(Default)]
-struct Rows {
-    of: Vec<Arc<Session>>,
-    writes: Vec<Write>,
+/// Why sessions are not written down.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RoundError {
+    #[error("the log does not take their rows")]
+    Append(#[from] AppendError),
+    #[error("the disk does not take their rows")]
+    Commit(#[from] CommitError),
 }
 
-fn put(table: &str, sort: &str, value: Bytes) -> Write {
-    let (table, hash, sort) = (table.to_owned(), String::new(), sort.to_owned());
-    Write::Put { table, hash, sort, value, expires_at_ms: None }
+/// Rows on their way to the disk.
+struct Round {
+    rows: Vec<Appended>,
+    /// The first record that some session still needs.
+    needed: Seq,
 }
 
 /// Ends what is over and writes rounds, until the hub is gone.
@@ -60,9 +65,12 @@ pub(super) async fn keep(hub: Weak<Hub>) {
         let _more = hub.retained.sweep(hub.clock.now_ms());
         ticks += 1;
         if ticks.is_multiple_of(TICKS_A_ROUND)
-            && let Err(error) = hub.write_round()
+            && let Err(error) = hub.write_round().await
         {
-            warn!(%error, "sessions could not be written down; the next start reads more of the log");
+            warn!(
+                error = chain(&error),
+                "sessions could not be written down; the next start reads more of the log"
+            );
         }
     }
 }
@@ -76,59 +84,110 @@ impl Hub {
     }
 
     /// Writes the rows of sessions that have changed, and then from where the log is to be read at a start.
-    pub(super) fn write_round(&self) -> Result<(), AppendError> {
-        let _turn = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) async fn write_round(&self) -> Result<(), RoundError> {
+        let _turn = self.rounds.lock().await;
         let from = self.undispatched();
-        let mut needed = from;
-        let mut rows = Rows::default();
-        for session in self.sessions.all() {
-            let state = session.state();
-            let owed_from = session.outbox.owed_from();
-            needed = needed.min(owed_from.unwrap_or(from)).min(state.needs_from().unwrap_or(from));
-            if session.take_dirty() {
-                // Under the state's lock: every op before the end of the log is in the state.
-                let as_of = self.store.end();
-                let value = write_row(as_of, owed_from, &session.session_id, &state);
-                drop(state);
-                rows.writes.push(put(TABLE, &session.client_id, value.into()));
-                rows.of.push(session);
+        let sessions = self.sessions.all();
+        let round = self.write_rows(&sessions, from);
+        let written = match round {
+            Ok(Round { rows, needed }) => self.rows_are_kept(rows).await.map(|()| needed),
+            Err(error) => Err(error.into()),
+        };
+        let needed = match written {
+            Ok(needed) => needed,
+            Err(error) => {
+                // Nobody knows which of them are on disk, and the place of the last round stands.
+                for session in &sessions {
+                    session.touch();
+                }
+                return Err(error);
             }
-            if rows.of.len() >= ROWS_A_RECORD {
-                self.append_rows(std::mem::take(&mut rows))?;
-            }
-        }
-        if !rows.of.is_empty() {
-            self.append_rows(rows)?;
-        }
+        };
         if self.round_from.load(Ordering::Relaxed) != from {
-            let writes = vec![put(ROUNDS, "", Bytes::from(from.to_string()))];
-            let _unawaited = self.store.append(Record { writes, ..Record::default() })?;
+            let writes = vec![Write::Put {
+                table: ROUNDS.to_owned(),
+                hash: String::new(),
+                sort: String::new(),
+                value: Bytes::from(from.to_string()),
+                expires_at_ms: None,
+            }];
+            self.store.append(Record { writes, ..Record::default() })?.durable().await?;
             self.round_from.store(from, Ordering::Relaxed);
         }
         self.store.hold_from(READER, needed);
         Ok(())
     }
 
-    /// Appends rows. While that fails, their sessions count as changed, or the next round would not write them and a start
-    /// would not read what changed them.
-    fn append_rows(&self, rows: Rows) -> Result<(), AppendError> {
-        let Rows { of, writes } = rows;
-        if let Err(error) = self.store.append(Record { writes, ..Record::default() }) {
-            for session in of {
-                session.touch();
-            }
-            return Err(error);
-        }
-        // A session that has ended meanwhile must not come back by its row.
-        let over: Vec<Write> = of
-            .iter()
-            .filter(|session| session.state().over)
-            .map(|session| delete_row(&session.client_id))
-            .collect();
-        if !over.is_empty() {
-            let _unawaited = self.store.append(Record { writes: over, ..Record::default() })?;
+    async fn rows_are_kept(&self, rows: Vec<Appended>) -> Result<(), RoundError> {
+        for appended in rows {
+            appended.durable().await?;
         }
         Ok(())
+    }
+
+    /// Appends the rows of those that have changed.
+    fn write_rows(&self, sessions: &[Arc<Session>], from: Seq) -> Result<Round, AppendError> {
+        let mut round = Round { rows: Vec::new(), needed: from };
+        for sessions in sessions.chunks(ROWS_A_RECORD) {
+            let mut writes = Vec::new();
+            for session in sessions {
+                let state = session.state();
+                // First, so that what comes to be owed from here on makes it dirty again.
+                let dirty = session.take_dirty();
+                let owed_from = session.outbox.owed_from();
+                let needs_from = owed_from.into_iter().chain(state.needs_from()).min();
+                round.needed = round.needed.min(needs_from.unwrap_or(from));
+                if dirty && !state.over {
+                    writes.push(self.row_of(session, &state, owed_from));
+                }
+            }
+            if !writes.is_empty() {
+                round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+            }
+            // A session that has ended meanwhile must not come back by its row.
+            let over = sessions.iter().filter(|session| session.state().over);
+            let writes: Vec<Write> = over.map(|session| delete_row(&session.client_id)).collect();
+            if !writes.is_empty() {
+                round.rows.push(self.store.append(Record { writes, ..Record::default() })?);
+            }
+        }
+        Ok(round)
+    }
+
+    /// A session's row. `state` is its own, locked: every op before the end of the log is in it.
+    fn row_of(&self, session: &Session, state: &State, owed_from: Option<Seq>) -> Write {
+        Write::Put {
+            table: TABLE.to_owned(),
+            hash: String::new(),
+            sort: session.client_id.to_string(),
+            value: write_row(self.store.end(), owed_from, &session.session_id, state).into(),
+            expires_at_ms: None,
+        }
+    }
+
+    /// Puts a session on disk as it is, if the disk has refused a change of it. Nothing may be built on that change before:
+    /// a PUBREL, say, for a message that after a crash would be sent again.
+    pub(super) async fn make_good(&self, session: &Session) -> Result<(), RoundError> {
+        if !session.take_unlogged() {
+            return Ok(());
+        }
+        let appended = {
+            let state = session.state();
+            let writes = vec![self.row_of(session, &state, session.outbox.owed_from())];
+            // The other members of a share go by the log alone.
+            let shared = state.window.iter().filter(|(_, slot)| slot.shared && slot.place.is_in_log());
+            let op = handled(shared.map(|(_, slot)| slot.place));
+            let sessions = ops_bytes(&session.client_id, &[op]);
+            self.store.append(Record { writes, sessions, ..Record::default() })
+        };
+        let kept = match appended {
+            Ok(appended) => appended.durable().await.map_err(RoundError::from),
+            Err(error) => Err(error.into()),
+        };
+        if kept.is_err() {
+            session.note_unlogged();
+        }
+        kept
     }
 
     /// Takes sessions up as the last run left them.
@@ -164,6 +223,7 @@ impl Hub {
                 restored.look_at(&envelope, seq);
             }
         }
+        restored.settle_assigned();
         restored.assign_shared();
         self.detach_all();
         let count = self.sessions.len();
@@ -210,6 +270,7 @@ struct Restored<'a> {
     hub: &'a Hub,
     /// Shared messages that were found, to be given to somebody if nobody had them.
     shared: Vec<(Place, Arc<Share>, String)>,
+    /// What was sent or had, and then what members are to send.
     handled: HashSet<Place>,
 }
 
@@ -234,7 +295,12 @@ impl Restored<'_> {
         }
         let Some(session) = self.hub.sessions.get(client_id) else { return };
         match op {
-            Op::End => return self.remove(client_id),
+            Op::End => {
+                for place in shared_places(&session.state()) {
+                    self.handled.remove(&place);
+                }
+                return self.remove(client_id);
+            }
             Op::Subscribe { wanted, id } => {
                 if let Some(filter) = WantedFilter::parse(&wanted.filter) {
                     self.hub.subscriptions.subscribe(&filter, Subscriber::new(&session, wanted, *id));
@@ -258,15 +324,11 @@ impl Restored<'_> {
         }
     }
 
-    /// Remembers which shared messages somebody was given or has had.
+    /// Remembers which shared messages were on their way to somebody, or were had.
     fn note_handled(&mut self, op: &Op) {
-        match op {
-            Op::Sent(sent) => self.handled.extend(sent.iter().filter(|it| it.shared).map(|it| it.place)),
-            Op::Assigned(run) => {
-                let places = (0..run.count).map(|at| Place { index: run.place.index + at, ..run.place });
-                self.handled.extend(places);
-            }
-            _ => {}
+        if let Op::Sent(sent) = op {
+            let gone = sent.iter().filter(|it| it.shared && !it.is_taken_back());
+            self.handled.extend(gone.map(|it| it.place));
         }
     }
 
@@ -287,6 +349,21 @@ impl Restored<'_> {
             let place = Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) };
             for share in route.shares {
                 self.shared.push((place, share, message.topic().to_owned()));
+            }
+        }
+    }
+
+    /// Has each shared message be one member's to deliver at most. Who was given it and who was relieved of it are noted
+    /// apart, and the disk may have taken the one and refused the other.
+    fn settle_assigned(&mut self) {
+        for session in self.hub.sessions.all() {
+            let mut state = session.state();
+            let places = state.assigned.iter().flat_map(Assigned::single).map(|one| one.place);
+            let own: Vec<bool> = places.map(|place| self.handled.insert(place)).collect();
+            if own.contains(&false) {
+                let singles = state.assigned.iter().flat_map(Assigned::single);
+                state.assigned = singles.zip(own).filter_map(|(one, own)| own.then_some(one)).collect();
+                session.touch();
             }
         }
     }

@@ -30,7 +30,7 @@ mod wills;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -166,7 +166,7 @@ pub struct Hub {
     /// What went through the spine before the hub listened to it.
     published_before: u64,
     /// Held by whoever writes a round: what one has taken for written the next must not pass over before it is.
-    rounds: Mutex<()>,
+    rounds: tokio::sync::Mutex<()>,
     /// From where a start would read the log.
     round_from: AtomicU64,
     next_connection: AtomicU64,
@@ -205,7 +205,7 @@ impl Hub {
         let hub = Arc::new_cyclic(|me| Hub {
             me: Weak::clone(me),
             dispatched_through: AtomicU64::new(parts.store.end()),
-            rounds: Mutex::default(),
+            rounds: tokio::sync::Mutex::default(),
             round_from: AtomicU64::new(0),
             dispatched: dispatch::Dispatched::default(),
             published_before: parts.spine.stats().published,
@@ -358,8 +358,11 @@ impl Hub {
         for client in &clients {
             client.ended().await;
         }
-        if let Err(error) = self.write_round() {
-            tracing::warn!(%error, "sessions could not be written down; the next start reads more of the log");
+        if let Err(error) = self.write_round().await {
+            tracing::warn!(
+                error = crate::report::chain(&error),
+                "sessions could not be written down; the next start reads more of the log"
+            );
         }
     }
 

@@ -72,18 +72,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if self.resume.is_first() {
             return Ok(());
         }
+        let before = self.outbound.len();
         let Some((op, mut appended)) = self.encode_deliveries(CHUNK_BYTES) else { return Ok(()) };
         loop {
             match appended {
                 Ok(appended) => {
                     let durable = appended.durable().await;
-                    return durable.map_err(|error| unsent(&error));
+                    return durable.map_err(|error| self.unsent(before, &error));
                 }
                 Err(AppendError::Full { .. }) => self.hub.store.room().await,
-                Err(error) => return Err(unsent(&error)),
+                Err(error) => return Err(self.unsent(before, &error)),
             }
             appended = self.hub.append_ops(&self.session.client_id, std::slice::from_ref(&op));
         }
+    }
+
+    /// What was to be sent has its packet ids in memory alone: it stays here, and goes out again from the session's row.
+    fn unsent(&mut self, encoded_before: usize, error: &dyn std::error::Error) -> End {
+        self.outbound.truncate(encoded_before);
+        self.session.note_unlogged();
+        let detail = format!("what was to be sent cannot be noted on disk: {}", crate::report::chain(error));
+        End::Refused(ProtocolError::new(Reason::ServerUnavailable, detail))
     }
 
     /// Encodes deliveries until about `enough` bytes wait to be written, or the window is full. Gives the op that must be on
@@ -298,11 +307,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         encode_publish(&mut self.outbound, self.version, &publish);
         self.sent.publishes(qos as u8, 1, self.outbound.len() - before);
     }
-}
-
-fn unsent(error: &dyn std::error::Error) -> End {
-    let detail = format!("what was to be sent cannot be noted on disk: {}", crate::report::chain(error));
-    End::Refused(ProtocolError::new(Reason::ServerUnavailable, detail))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use super::session::Session;
 
 impl Hub {
     /// Does what the keeper does now and then: ends what is over, and writes sessions down.
-    pub(crate) fn keep_now(&self) {
+    pub(crate) async fn keep_now(&self) {
         self.expire_sessions();
-        if let Err(error) = self.write_round() {
+        if let Err(error) = self.write_round().await {
             tracing::debug!(%error, "a round was not written");
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     state: Mutex<State>,
     /// Its row is not as it is.
     dirty: AtomicBool,
+    /// The disk refused a change that something would be built on.
+    unlogged: AtomicBool,
 }
 
 impl Session {
@@ -46,6 +48,7 @@ impl Session {
             identity: ArcSwapOption::empty(),
             state: Mutex::new(state),
             dirty: AtomicBool::new(true),
+            unlogged: AtomicBool::new(false),
         }
     }
 
@@ -82,5 +85,17 @@ impl Session {
     /// Whether its row is not as it is; from now on it counts as written.
     pub(crate) fn take_dirty(&self) -> bool {
         self.dirty.swap(false, Ordering::AcqRel)
+    }
+
+    /// Notes that the disk refused a change of what must survive. The connection ends, and no other takes the session up
+    /// before all of it is on disk.
+    pub(crate) fn note_unlogged(&self) {
+        self.touch();
+        self.unlogged.store(true, Ordering::Release);
+    }
+
+    /// Whether the disk has refused a change; from now on it counts as made good.
+    pub(crate) fn take_unlogged(&self) -> bool {
+        self.unlogged.swap(false, Ordering::AcqRel)
     }
 }

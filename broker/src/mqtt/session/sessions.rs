@@ -11,6 +11,7 @@ use super::super::codec::QoS;
 use super::super::envelope::Envelope;
 use super::Hub;
 use super::from_log::envelopes_at;
+use super::keep::RoundError;
 use super::outbox::{Delivery, Outbox, Via};
 use super::session::Session;
 use super::share::Share;
@@ -124,6 +125,8 @@ pub(crate) enum SessionRefused {
     Log(#[from] AppendError),
     #[error("the session cannot be kept: {0}")]
     Commit(String),
+    #[error("the session cannot be made good")]
+    Round(#[from] RoundError),
 }
 
 impl Hub {
@@ -142,6 +145,9 @@ impl Hub {
     ) -> Result<(Arc<Session>, bool), SessionRefused> {
         if let Some(session) = self.sessions.get(client_id) {
             let resumes = !clean_start && !self.is_cut_off(&session);
+            if resumes {
+                self.make_good(&session).await?;
+            }
             if resumes && self.attach(&session, expiry_seconds) {
                 return Ok((session, true));
             }

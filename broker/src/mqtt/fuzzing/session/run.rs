@@ -80,7 +80,7 @@ impl Run {
             }
             Step::Advance { seconds } => self.advance(u64::from(*seconds)).await,
             Step::Keep => {
-                self.world.hub().keep_now();
+                self.world.hub().keep_now().await;
                 Ok(())
             }
             Step::Restart => self.restart().await,
@@ -113,7 +113,7 @@ impl Run {
         self.world.clock.advance(seconds * 1000);
         let now_ms = self.now_ms();
         self.naive.expire(now_ms);
-        self.world.hub().keep_now();
+        self.world.hub().keep_now().await;
         self.settle().await
     }
 

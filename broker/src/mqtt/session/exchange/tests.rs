@@ -138,7 +138,7 @@ async fn a_client_shows_who_it_is_and_again() {
 }
 
 #[tokio::test]
-async fn a_connect_that_does_not_show_it_refused() {
+async fn a_connect_that_does_not_show_it_is_refused() {
     let mut world = world();
     let mut client = Client(world.open());
     client.says(&connect(Some("product"))).await;

@@ -144,6 +144,22 @@ fn a_session_that_was_sent_everything_is_owed_nothing() {
 }
 
 #[test]
+fn the_first_that_is_owed_is_said_whether_it_is_queued_or_left_in_the_log() {
+    let (outbox, _) = attached(true);
+    let mut in_hand = taken(&outbox).0;
+    assert_eq!(outbox.push(logged(1)), Pushed::Owed, "queued, and not in any row yet");
+    assert_eq!(outbox.push(logged(2)), Pushed::Queued);
+    in_hand.extend(taken(&outbox).0);
+    assert_eq!(outbox.push(logged(3)), Pushed::Queued, "what is in hand is owed already");
+    outbox.detach(in_hand);
+    outbox.attach();
+    let (_, source) = taken(&outbox);
+    assert_eq!(source, Source::Log { from: 1, through: 3 });
+    outbox.caught_up(3);
+    assert_eq!(outbox.push(logged(4)), Pushed::Owed);
+}
+
+#[test]
 fn what_comes_by_two_shares_stays_apart() {
     let (outbox, _) = attached(false);
     let both = envelope(2);

@@ -51,6 +51,15 @@ pub(crate) struct Assigned {
     pub(crate) subscription_id: Option<u32>,
 }
 
+impl Assigned {
+    /// Its messages, each by itself.
+    pub(crate) fn single(&self) -> impl Iterator<Item = Assigned> + use<> {
+        let run = *self;
+        let place = move |at| Place { index: run.place.index + at, ..run.place };
+        (0..run.count).map(move |at| Assigned { place: place(at), count: 1, ..run })
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct State {

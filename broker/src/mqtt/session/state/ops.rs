@@ -76,9 +76,19 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// A shared message that needs no packet id any more: somebody has had it, or is to have it instead.
+    /// A shared message that needs no packet id any more: somebody has had it.
     pub(crate) fn handled(place: Place) -> Sent {
         Sent { packet_id: 0, stage: Stage::Free, shared: true, place, kept: None }
+    }
+
+    /// A shared message that this session is not to deliver any more, and nobody is until it is assigned anew.
+    pub(crate) fn taken_back(place: Place) -> Sent {
+        Sent { packet_id: TAKEN_BACK, ..Sent::handled(place) }
+    }
+
+    /// Whether it is [`Sent::taken_back`].
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.stage == Stage::Free && self.packet_id == TAKEN_BACK
     }
 }
 
@@ -102,6 +112,9 @@ const ASSIGNED: u8 = 12;
 const POSITION: u8 = 13;
 const SINCE: u8 = 14;
 const NEXT_ID: u8 = 15;
+
+/// The packet id of what was taken back; what was handled has none.
+const TAKEN_BACK: u16 = 1;
 
 const SHARED: u8 = 0b100;
 const KEPT: u8 = 0b1000;

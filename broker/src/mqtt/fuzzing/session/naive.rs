@@ -144,6 +144,11 @@ impl Session {
         }
     }
 
+    /// Whether a copy that came may have been that of the share, as it need not have been another.
+    pub(super) fn took_for_other(&self, shared: &Shared) -> bool {
+        self.expected.iter().any(|it| it.message == shared.message && !it.must && it.got > 0)
+    }
+
     fn is_connected(&self) -> bool {
         self.left_at_ms.is_none()
     }

@@ -181,11 +181,11 @@ impl Run {
                 break;
             }
         }
-        let lost = self
-            .naive
-            .shared
-            .iter()
-            .find(|it| it.must && it.got == 0 && self.naive.messages[it.message].certain);
+        let lost = self.naive.shared.iter().find(|it| {
+            let came_otherwise =
+                self.naive.sessions.iter().flatten().any(|session| session.took_for_other(it));
+            it.must && it.got == 0 && self.naive.messages[it.message].certain && !came_otherwise
+        });
         lost.map_or(Ok(()), |lost| Err(format!("nobody got the shared message {lost:?}")))
     }
 }

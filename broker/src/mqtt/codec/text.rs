@@ -17,7 +17,7 @@ pub(super) fn check_text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Pro
     Ok(text)
 }
 
-/// Checks a string that names something: a client, a user, a topic. Beyond what [`check_text`] asks it has no control
+/// Checks a string that names something: a client, a user, a topic. Beyond what `check_text` asks it has no control
 /// characters and no code points that are none, which the standards let a server refuse (MQTT 5 §1.5.4).
 pub fn check_name<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, ProtocolError> {
     let text = check_text(bytes, what)?;

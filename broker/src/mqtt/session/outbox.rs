@@ -219,9 +219,13 @@ impl Outbox {
             (Some(seq), Feed::Log) => {
                 let first = queue.owed_from.is_none();
                 queue.skip(seq);
+                self.add_unlogged(queue, &delivery);
                 return if first { Pushed::Owed } else { Pushed::Queued };
             }
-            (Some(seq), Feed::Live { after }) if seq <= after => return Pushed::Queued,
+            (Some(seq), Feed::Live { after }) if seq <= after => {
+                self.add_unlogged(queue, &delivery);
+                return Pushed::Queued;
+            }
             // Its session has it assigned.
             _ if !queue.attached && self.durable && delivery.via == Via::Share => return Pushed::Gone,
             _ if !queue.attached => {
@@ -253,6 +257,26 @@ impl Outbox {
             (true, _) => Pushed::Owed,
             (false, true) => Pushed::Crowded,
             (false, false) => Pushed::Queued,
+        }
+    }
+
+    /// Adds what of a run that is read from the log is not found there: messages of QoS 0, for a client that is connected.
+    fn add_unlogged(&self, mut queue: MutexGuard<'_, Queue>, run: &Delivery) {
+        if !queue.attached {
+            return;
+        }
+        let unlogged = (run.first..run.first + run.count)
+            .filter(|index| run.envelope.message(*index as usize).marks().qos == QoS::AtMostOnce);
+        for first in unlogged {
+            queue.add(Delivery { first, count: 1, acknowledged: false, ..run.clone() });
+        }
+        if queue.bytes > self.limits.bytes_max || queue.messages > self.limits.messages_max {
+            self.shed(&mut queue);
+        }
+        let any = !queue.deliveries.is_empty();
+        drop(queue);
+        if any && !self.filled.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
         }
     }
 

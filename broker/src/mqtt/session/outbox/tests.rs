@@ -170,3 +170,33 @@ fn what_comes_by_two_shares_stays_apart() {
     }
     assert_eq!(taken(&outbox).0.len(), 2, "each goes on to members of its own share when this one leaves");
 }
+
+#[test]
+fn what_is_read_from_the_log_comes_without_its_qos_0_which_is_queued() {
+    let (outbox, _) = attached(true);
+    outbox.push(logged(1));
+    let (in_hand, _) = taken(&outbox);
+    outbox.detach(in_hand);
+    let mut mixed = mixed_envelope();
+    mixed.set_log_seq(2);
+    let run = Delivery { count: 3, ..delivery(&mixed, 0, true) };
+    outbox.push(run.clone());
+    assert_eq!(taken(&outbox).0.len(), 0, "nobody is there to have QoS 0");
+    outbox.attach();
+    outbox.push(run);
+    let (deliveries, source) = taken(&outbox);
+    assert_eq!(source, Source::Log { from: 1, through: 2 });
+    let places: Vec<(u32, u32, bool)> =
+        deliveries.iter().map(|it| (it.first, it.count, it.acknowledged)).collect();
+    assert_eq!(places, [(0, 1, false), (2, 1, false)]);
+}
+
+/// Of QoS 0, 1 and 0.
+fn mixed_envelope() -> Envelope {
+    let mut builder = EnvelopeBuilder::default();
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::AtMostOnce] {
+        builder.push("t", b"x", &[], Marks { qos, retain: false, interest: Interest::default() });
+    }
+    let first_id = EventId::from_u128(1);
+    builder.seal(&Origin { publisher: SERVER, client_id: "", user: None, hops: 0, first_id })
+}

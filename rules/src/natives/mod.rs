@@ -1,7 +1,10 @@
 //! The functions and types that scripts find.
 
+mod bus;
+mod chance;
 mod events;
 mod options;
+mod others;
 mod publish;
 mod sandbox;
 mod table;
@@ -11,6 +14,7 @@ mod values;
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub(crate) use others::{BatchEvent, ChangeEvent, TickEvent};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;
@@ -42,8 +46,12 @@ impl Argument for Map {
 /// Registers everything.
 pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     triggers::register(engine);
+    table::register_index_declaration(engine);
     events::register(engine, limits);
+    others::register(engine, limits);
     publish::register(engine);
+    bus::register(engine);
+    chance::register(engine);
     table::register(engine);
     values::register(engine, limits);
     sandbox::register(engine, limits);

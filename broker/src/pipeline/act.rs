@@ -9,7 +9,7 @@ use super::Pipeline;
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::worker::Job;
-use crate::mqtt::{EnvelopeBuilder, Marks, QoS};
+use crate::mqtt::{EnvelopeBuilder, Marks, QoS, encode_along};
 use crate::store::{Done, Record, Write};
 
 /// The table of events that a rule failed on: hash is the rule, sort the event's id.
@@ -60,14 +60,16 @@ impl Pipeline {
                 Effect::Delete { table, hash, sort } => {
                     commit.writes.push(Write::Delete { table, hash, sort });
                 }
-                Effect::Publish { topic, payload, qos, retain } => {
+                Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
                         continue;
                     }
                     let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
                     let interest = self.interest_of(&topic);
-                    commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
+                    let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
+                    let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
+                    commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
                 }
                 Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
                 // The rules crate may learn effects before the broker does.

@@ -16,6 +16,7 @@ mod rule;
 mod rule_set;
 mod snapshot;
 mod state;
+mod text;
 pub mod topic;
 
 pub use effect::{Effect, LogLevel, Outcome};
@@ -27,3 +28,4 @@ pub use limits::Limits;
 pub use rule::{On, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError, Trigger};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use snapshot::{EmptySnapshot, Query, Row, Snapshot, SnapshotError};
+pub use text::Text;

@@ -11,6 +11,7 @@ use rhai::{Dynamic, ImmutableString};
 use crate::event_id::EventId;
 use crate::json;
 use crate::limits::Limits;
+use crate::text::Text;
 use crate::trigger::On;
 
 pub use other::{Batch, Change, ChangeKind, Tick};
@@ -34,11 +35,11 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
     /// Where it was published to.
-    pub topic: String,
+    pub topic: Text,
     /// Who published it; empty for the server itself.
-    pub client_id: String,
+    pub client_id: Text,
     /// The user that client authenticated as.
-    pub user: Option<String>,
+    pub user: Option<Text>,
     /// What was published.
     pub payload: Bytes,
     /// 0, 1 or 2.
@@ -166,24 +167,13 @@ impl Event {
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
     pub(crate) message: Message,
-    topic: OnceLock<ImmutableString>,
-    client_id: OnceLock<ImmutableString>,
     id: OnceLock<ImmutableString>,
     json: Mutex<Json>,
 }
 
 impl SharedMessage {
     fn new(message: Message) -> Self {
-        let (topic, client_id, id) = Default::default();
-        Self { message, topic, client_id, id, json: Mutex::default() }
-    }
-
-    pub(crate) fn topic(&self) -> ImmutableString {
-        self.topic.get_or_init(|| self.message.topic.as_str().into()).clone()
-    }
-
-    pub(crate) fn client_id(&self) -> ImmutableString {
-        self.client_id.get_or_init(|| self.message.client_id.as_str().into()).clone()
+        Self { message, id: OnceLock::new(), json: Mutex::default() }
     }
 
     pub(crate) fn id(&self) -> ImmutableString {

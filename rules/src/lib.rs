@@ -18,6 +18,7 @@ mod rule_set;
 mod schedule;
 mod snapshot;
 mod state;
+mod text;
 pub mod topic;
 mod trigger;
 
@@ -31,4 +32,5 @@ pub use rule::{Index, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use schedule::{Missed, Schedule, ScheduleError};
 pub use snapshot::{EmptySnapshot, Query, Row, Snapshot, SnapshotError};
+pub use text::Text;
 pub use trigger::{BatchLimits, Handling, On, OrderBy, Start, Trigger};

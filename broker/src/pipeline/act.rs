@@ -116,7 +116,7 @@ fn done_of(job: &Job) -> Vec<Done> {
 fn event_of(job: &Job, id: EventId) -> serde_json::Value {
     match job.event.as_message() {
         Some(message) => json!({
-            "id": id.to_string(), "topic": message.topic, "clientId": message.client_id, "qos": message.qos,
+            "id": id.to_string(), "topic": &*message.topic, "clientId": &*message.client_id, "qos": message.qos,
             "payload": String::from_utf8_lossy(&message.payload),
         }),
         None => json!({ "id": id.to_string() }),

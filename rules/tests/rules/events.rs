@@ -28,7 +28,7 @@ fn published(topic: &str, payload: &'static [u8], qos: u8, retain: bool) -> Effe
 #[test]
 fn a_message_has_these_members() {
     let mut message = message("scores/go/ana", "{\"n\": 1}");
-    message.user = Some("ana".to_owned());
+    message.user = Some("ana".into());
     (message.qos, message.retain) = (1, true);
     let id = message.id.to_string();
     let body = "log(`${msg.topic} ${msg.client_id} ${msg.user} ${msg.qos} ${msg.retain} ${msg.time}`);

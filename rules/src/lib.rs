@@ -18,12 +18,13 @@ mod snapshot;
 mod state;
 pub mod topic;
 
-pub use effect::{Effect, LogLevel, Outcome};
+pub use effect::{Effect, LogLevel, Outcome, Webhook};
 pub use engine::Engine;
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Event, Lifecycle, Message};
 pub use event_id::{EventId, EventIdError};
 pub use limits::Limits;
+pub use natives::is_notify_topic;
 pub use rule::{On, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError, Trigger};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use snapshot::{EmptySnapshot, Query, Row, Snapshot, SnapshotError};

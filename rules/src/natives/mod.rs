@@ -1,16 +1,20 @@
 //! The functions and types that scripts find.
 
+mod disconnect;
 mod events;
+mod notify;
 mod options;
 mod publish;
 mod sandbox;
 mod table;
 mod triggers;
 mod values;
+mod webhook;
 
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub use notify::is_notify_topic;
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;
@@ -44,6 +48,9 @@ pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     triggers::register(engine);
     events::register(engine, limits);
     publish::register(engine);
+    notify::register(engine);
+    webhook::register(engine);
+    disconnect::register(engine);
     table::register(engine);
     values::register(engine, limits);
     sandbox::register(engine, limits);

@@ -45,6 +45,10 @@ impl<'map> Options<'map> {
         self.typed(name, "a duration such as \"250ms\", \"10s\", \"5m\", \"2h\" or \"7d\"", read)
     }
 
+    pub(super) fn map(&self, name: &str) -> NativeResult<Option<Map>> {
+        self.typed(name, "a map", |value| Some(value.read_lock::<Map>()?.clone()))
+    }
+
     /// A setting that is `()` counts as not given, so that scripts can pass on what may be missing.
     fn typed<T>(
         &self,

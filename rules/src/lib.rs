@@ -22,12 +22,13 @@ mod text;
 pub mod topic;
 mod trigger;
 
-pub use effect::{Effect, LogLevel, Outcome, PublishProperties};
+pub use effect::{Effect, LogLevel, Outcome, PublishProperties, Webhook};
 pub use engine::Engine;
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Batch, Change, ChangeKind, Event, Lifecycle, Message, Tick};
 pub use event_id::{EventId, EventIdError};
 pub use limits::Limits;
+pub use natives::is_notify_topic;
 pub use rule::{Index, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use schedule::{Missed, Schedule, ScheduleError};

@@ -6,6 +6,7 @@ use serde_json::json;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
+use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::worker::Job;
@@ -22,6 +23,8 @@ pub(crate) struct Commit {
     pub(crate) writes: Vec<Write>,
     pub(crate) done: Vec<Done>,
     pub(crate) publishes: EnvelopeBuilder,
+    /// What is done once it is on disk.
+    pub(crate) afterwards: Afterwards,
 }
 
 impl Commit {
@@ -46,6 +49,8 @@ impl Pipeline {
     /// Sorts effects. An effect on a table of the server's own fails the run.
     pub(super) fn commit_of(&self, job: &Job, effects: Vec<Effect>) -> Result<Commit, String> {
         let mut commit = Commit { done: done_of(job), ..Commit::default() };
+        let rule = job.rule.rule.name.as_str();
+        let mut asker = Asker::new(rule, job.rule.key(job.trigger).trigger, job.event.id());
         for effect in effects {
             match effect {
                 Effect::Put { table, .. } | Effect::Delete { table, .. }
@@ -71,12 +76,47 @@ impl Pipeline {
                     let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
                     commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
                 }
+                Effect::Webhook(webhook) => {
+                    self.outbox.add_webhook(
+                        &mut asker,
+                        *webhook,
+                        &mut commit.writes,
+                        &mut commit.afterwards,
+                    )?;
+                }
+                Effect::Notify { topic, subject, message } => {
+                    let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));
+                    let (subject, message) = (subject.as_deref(), message.as_str());
+                    let notification = Notification { id: &id, topic: &topic, subject, message, time_ms };
+                    self.add_notification(job, &asker, &notification, &mut commit)?;
+                }
+                Effect::Disconnect { client_id, reason } => commit.afterwards.disconnects(client_id, reason),
                 Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
                 // The rules crate may learn effects before the broker does.
                 other => return Err(format!("this server cannot do {other:?}")),
             }
         }
         Ok(commit)
+    }
+
+    /// Tells the subscribers of a notification: MQTT clients by a message, web servers by requests.
+    fn add_notification(
+        &self,
+        job: &Job,
+        asker: &Asker<'_>,
+        notification: &Notification<'_>,
+        commit: &mut Commit,
+    ) -> Result<(), String> {
+        if job.hops >= HOPS_MAX {
+            let (rule, topic) = (&job.rule.rule.name, notification.topic);
+            warn!(%rule, topic, "dropped a notification: it went through {HOPS_MAX} rules already");
+            return Ok(());
+        }
+        let topic = format!("{NOTIFY_PREFIX}{}", notification.topic);
+        let interest = self.interest_of(&topic);
+        let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+        commit.publishes.push(&topic, &notification.document(), &[], marks);
+        self.outbox.add_notification(asker, notification, &mut commit.writes, &mut commit.afterwards)
     }
 
     fn interest_of(&self, topic: &str) -> crate::mqtt::Interest {

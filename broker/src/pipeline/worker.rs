@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::act::Commit;
 use super::active::ActiveRule;
+use super::outbox::Afterwards;
 use super::progress::Input;
 use super::snapshot::StoreSnapshot;
 use super::{Pipeline, spawn};
@@ -103,6 +104,8 @@ struct Batch {
     finished: Vec<Seq>,
     /// Jobs that are undone if the disk refuses the batch.
     jobs: Vec<Job>,
+    /// What is done once the batch is on disk.
+    afterwards: Afterwards,
 }
 
 fn work(pipeline: &Weak<Pipeline>, inbox: &Receiver<Job>, batches: &SyncSender<Batch>) {
@@ -138,6 +141,7 @@ fn send(pipeline: &Weak<Pipeline>, outbox: &Receiver<Batch>) {
                 wait_for_spine(&pipeline);
                 pipeline.spine.publish(envelope);
             }
+            pipeline.do_afterwards(batch.afterwards);
         }
         for seq in batch.finished {
             pipeline.progress.finish(seq);
@@ -167,14 +171,17 @@ impl Pipeline {
         }
         for _ in 0..CONFLICTS_MAX {
             let snapshot = Arc::new(StoreSnapshot::new(Arc::clone(&self.store)));
-            let commit = self.evaluate(&job, &snapshot);
+            let mut commit = self.evaluate(&job, &snapshot);
+            let afterwards = std::mem::take(&mut commit.afterwards);
             if !commit.is_durable() {
                 self.take_publishes(commit, &job, batch, together);
+                batch.afterwards.append(afterwards);
                 return;
             }
             match self.append(commit, &job, &snapshot, batch, together) {
                 Ok(()) => {
                     batch.jobs.push(job);
+                    batch.afterwards.append(afterwards);
                     return;
                 }
                 Err(AppendError::Conflict { .. }) => {}

@@ -2,7 +2,9 @@
 
 mod bus;
 mod chance;
+mod disconnect;
 mod events;
+mod notify;
 mod options;
 mod others;
 mod publish;
@@ -10,10 +12,12 @@ mod sandbox;
 mod table;
 mod triggers;
 mod values;
+mod webhook;
 
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub use notify::is_notify_topic;
 pub(crate) use others::{BatchEvent, ChangeEvent, TickEvent};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
@@ -52,6 +56,9 @@ pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     publish::register(engine);
     bus::register(engine);
     chance::register(engine);
+    notify::register(engine);
+    webhook::register(engine);
+    disconnect::register(engine);
     table::register(engine);
     values::register(engine, limits);
     sandbox::register(engine, limits);

@@ -12,6 +12,7 @@ use rhai::{Dynamic, EvalAltResult, EvalContext, ImmutableString, Map, Position};
 
 use crate::effect::Effect;
 use crate::error::RunErrorKind;
+use crate::event_id::EventId;
 use crate::limits::Limits;
 use crate::rule::On;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -40,6 +41,7 @@ pub(crate) struct Run {
     pub(crate) limits: Limits,
     pub(crate) snapshot: Arc<dyn Snapshot>,
     pub(crate) time_ms: i64,
+    pub(crate) event_id: EventId,
     pub(crate) effects: Vec<Effect>,
     pub(crate) effect_bytes: usize,
     pub(crate) read_bytes: usize,

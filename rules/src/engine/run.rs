@@ -35,6 +35,7 @@ impl Engine {
             limits: self.limits,
             snapshot: Arc::clone(snapshot),
             time_ms: event.time_ms(),
+            event_id: event.id(),
             effects: Vec::new(),
             effect_bytes: 0,
             read_bytes: 0,

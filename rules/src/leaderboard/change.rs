@@ -107,8 +107,8 @@ impl BoardChange {
         }
     }
 
-    /// How many bytes it is about to write.
-    pub(crate) fn len(&self) -> usize {
+    /// How many bytes it writes, about.
+    pub(crate) fn bytes(&self) -> usize {
         const VALUE_LEN: usize = 64;
         let member = match self {
             Self::Open { .. } => 0,

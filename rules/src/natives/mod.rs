@@ -1,6 +1,7 @@
 //! The functions and types that scripts find.
 
 mod events;
+mod leaderboard;
 mod options;
 mod publish;
 mod sandbox;
@@ -45,6 +46,7 @@ pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     events::register(engine, limits);
     publish::register(engine);
     table::register(engine);
+    leaderboard::register(engine);
     values::register(engine, limits);
     sandbox::register(engine, limits);
 }

@@ -5,6 +5,7 @@
 mod chat;
 mod compile;
 mod events;
+mod leaderboards;
 mod rule_set;
 mod sandbox;
 mod support;

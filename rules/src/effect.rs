@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::leaderboard::BoardChange;
+
 /// The result of a run that went well: perform all effects, in order, or none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
@@ -17,6 +19,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
+    /// Change a leaderboard: write its [row](BoardChange::row), and tell the index once it is committed.
+    Board(BoardChange),
     /// Delete a row, if it is there.
     Delete {
         /// The table's name.

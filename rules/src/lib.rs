@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod event_id;
 mod json;
+pub mod leaderboard;
 mod limits;
 mod natives;
 mod rule;

@@ -4,6 +4,7 @@ mod bus;
 mod chance;
 mod disconnect;
 mod events;
+mod leaderboard;
 mod notify;
 mod options;
 mod others;
@@ -60,6 +61,7 @@ pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     webhook::register(engine);
     disconnect::register(engine);
     table::register(engine);
+    leaderboard::register(engine);
     values::register(engine, limits);
     sandbox::register(engine, limits);
 }

@@ -125,7 +125,7 @@ fn key(function: &str, hash: impl Argument, sort: impl Argument) -> NativeResult
     Ok(Key { hash, sort })
 }
 
-fn key_part(function: &str, part: &str, value: Dynamic) -> NativeResult<ImmutableString> {
+pub(super) fn key_part(function: &str, part: &str, value: Dynamic) -> NativeResult<ImmutableString> {
     let type_name = value.type_name();
     if value.is_int() || value.is_char() {
         return Ok(value.to_string().into());

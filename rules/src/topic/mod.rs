@@ -18,6 +18,11 @@ pub(crate) const ONE_LEVEL: &str = "+";
 /// The last level of a filter that matches its parent and everything below it.
 pub(crate) const ALL_LEVELS: &str = "#";
 
+/// Hashes a text that strangers choose, for a table whose `seed` they cannot guess.
+pub(crate) fn hash_text(seed: u64, text: &str) -> u32 {
+    hash::step(seed, 0, text.as_bytes())
+}
+
 /// Shortens text from outside so that an error message stays readable.
 pub(crate) fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 80;

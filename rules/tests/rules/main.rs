@@ -6,6 +6,7 @@ mod bus;
 mod chat;
 mod compile;
 mod events;
+mod leaderboards;
 mod outside;
 mod rows;
 mod rule_set;

@@ -29,6 +29,14 @@ impl Tables {
                 Effect::Delete { table, hash, sort } => {
                     self.0.remove(&(table, hash, sort));
                 }
+                Effect::Board(change) => {
+                    let row = change.row();
+                    let key = (row.table.to_owned(), row.hash, row.sort);
+                    match row.value {
+                        Some(value) => drop(self.0.insert(key, (value, row.expires_at_ms))),
+                        None => drop(self.0.remove(&key)),
+                    }
+                }
                 _ => {}
             }
         }

@@ -12,6 +12,7 @@ mod event_id;
 mod json;
 mod limits;
 mod natives;
+pub mod pattern;
 mod rule;
 mod rule_set;
 mod snapshot;

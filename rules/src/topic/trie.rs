@@ -55,7 +55,7 @@ impl<T> Node<T> {
     }
 
     fn hash(&self, seed: u64) -> u64 {
-        hash::step(seed, self.parent, &self.level)
+        hash::step(seed, self.parent, self.level.as_bytes())
     }
 
     fn is_unneeded(&self) -> bool {
@@ -209,7 +209,7 @@ impl<T> TopicTrie<T> {
             let node = &self.nodes[index as usize];
             node.parent == parent && *node.level == *level
         };
-        self.steps.find(hash::step(self.hash_seed, parent, level), is_it).copied().unwrap_or(NONE)
+        self.steps.find(hash::step(self.hash_seed, parent, level.as_bytes()), is_it).copied().unwrap_or(NONE)
     }
 
     fn add_child(&mut self, parent: u32, level: &str) -> u32 {

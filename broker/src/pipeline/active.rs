@@ -20,11 +20,14 @@ pub(crate) struct ActiveRule {
     /// Runs in a row that reached a limit.
     strikes: AtomicU32,
     suspended: AtomicBool,
+    /// What the log calls its triggers.
+    keys: Vec<TriggerKey>,
 }
 
 impl ActiveRule {
     pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
-        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false) }
+        let keys = rule.triggers.iter().map(|trigger| key(&rule, trigger)).collect();
+        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys }
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -46,9 +49,7 @@ impl ActiveRule {
 
     /// What the log calls a trigger: it stays the same while the rule's other lines change.
     pub(crate) fn key(&self, trigger: usize) -> TriggerKey {
-        let Trigger { on, handler, .. } = &self.rule.triggers[trigger];
-        let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
-        TriggerKey { rule: self.rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
+        self.keys[trigger].clone()
     }
 
     /// The triggers on messages.
@@ -56,6 +57,11 @@ impl ActiveRule {
         let triggers = self.rule.triggers.iter().enumerate();
         triggers.filter(|(_, trigger)| matches!(trigger.on, On::Message(_))).map(|(index, _)| index)
     }
+}
+
+fn key(rule: &Rule, Trigger { on, handler, .. }: &Trigger) -> TriggerKey {
+    let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
+    TriggerKey { rule: rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
 }
 
 /// All active rules.

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::rule::Index;
+
 /// The tables, frozen. Values are JSON texts, as rules wrote them.
 ///
 /// A row whose time to live is over is not there.
@@ -18,6 +20,12 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// Says why the table could not be read; the run then fails and changes nothing.
     fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, SnapshotError>;
+
+    /// The indexes of a table, whichever rule declares them, in order.
+    fn indexes(&self, table: &str) -> Vec<Index> {
+        let _ = table;
+        Vec::new()
+    }
 }
 
 /// Which rows of a hash are meant.

@@ -9,7 +9,7 @@ mod session;
 mod spine;
 pub mod sys;
 
-pub use codec::{QoS, Reason};
+pub use codec::{AlongError, QoS, Reason, encode_along};
 pub use envelope::{
     BuilderMark, Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER,
 };

@@ -11,10 +11,11 @@ use serde_json::json;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
+use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
-use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS};
+use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
 use crate::store::Write;
 
 /// The table of events that a rule failed on: hash is the rule, sort the event's id.
@@ -30,23 +31,35 @@ pub(crate) struct Commit {
     pub(crate) writes: Vec<Write>,
     /// What all of them publish.
     pub(crate) publishes: EnvelopeBuilder,
+    /// What is done once it is on disk.
+    pub(crate) afterwards: Afterwards,
 }
 
 /// What a commit was before a run.
 struct Before {
     writes: usize,
     publishes: BuilderMark,
+    afterwards: Afterwards,
 }
 
 impl Commit {
-    fn before_run(&self) -> Before {
-        Before { writes: self.writes.len(), publishes: self.publishes.mark() }
+    /// Takes out what is to come after the commit so far, to be brought together again.
+    fn before_run(&mut self) -> Before {
+        let afterwards = std::mem::take(&mut self.afterwards);
+        Before { writes: self.writes.len(), publishes: self.publishes.mark(), afterwards }
     }
 
     /// Takes back what was added since.
-    fn take_back(&mut self, before: &Before) {
+    fn take_back(&mut self, before: Before) {
         self.writes.truncate(before.writes);
         self.publishes.take_back(&before.publishes);
+        self.afterwards = before.afterwards;
+    }
+
+    /// Keeps what was added since.
+    fn keep_run(&mut self, before: Before) {
+        let added = std::mem::replace(&mut self.afterwards, before.afterwards);
+        self.afterwards.append(added);
     }
 
     /// Whether somebody who must not miss it wants something of what is published.
@@ -88,8 +101,9 @@ impl Pipeline {
     ) -> Result<(), String> {
         let before = commit.before_run();
         let sorted = self.sort_effects(job, effects, commit, interests);
-        if sorted.is_err() {
-            commit.take_back(&before);
+        match sorted {
+            Ok(()) => commit.keep_run(before),
+            Err(_) => commit.take_back(before),
         }
         sorted
     }
@@ -101,6 +115,8 @@ impl Pipeline {
         commit: &mut Commit,
         interests: &mut Interests,
     ) -> Result<(), String> {
+        let rule = job.rule.rule.name.as_str();
+        let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id());
         for effect in effects {
             match effect {
                 Effect::Put { table, .. } | Effect::Delete { table, .. }
@@ -115,21 +131,59 @@ impl Pipeline {
                 Effect::Delete { table, hash, sort } => {
                     commit.writes.push(Write::Delete { table, hash, sort });
                 }
-                Effect::Publish { topic, payload, qos, retain } => {
+                Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
                         continue;
                     }
                     let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
                     let interest = self.interest_of(&topic, interests);
-                    commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
+                    let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
+                    let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
+                    commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
                 }
+                Effect::Webhook(webhook) => {
+                    self.outbox.add_webhook(
+                        &mut asker,
+                        *webhook,
+                        &mut commit.writes,
+                        &mut commit.afterwards,
+                    )?;
+                }
+                Effect::Notify { topic, subject, message } => {
+                    let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));
+                    let (subject, message) = (subject.as_deref(), message.as_str());
+                    let notification = Notification { id: &id, topic: &topic, subject, message, time_ms };
+                    self.add_notification(job, &asker, &notification, commit, interests)?;
+                }
+                Effect::Disconnect { client_id, reason } => commit.afterwards.disconnects(client_id, reason),
                 Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
                 // The rules crate may learn effects before the broker does.
                 other => return Err(format!("this server cannot do {other:?}")),
             }
         }
         Ok(())
+    }
+
+    /// Tells the subscribers of a notification: MQTT clients by a message, web servers by requests.
+    fn add_notification(
+        &self,
+        job: &Job<'_>,
+        asker: &Asker<'_>,
+        notification: &Notification<'_>,
+        commit: &mut Commit,
+        interests: &mut Interests,
+    ) -> Result<(), String> {
+        if job.hops >= HOPS_MAX {
+            let (rule, topic) = (&job.rule.rule.name, notification.topic);
+            warn!(%rule, topic, "dropped a notification: it went through {HOPS_MAX} rules already");
+            return Ok(());
+        }
+        let topic = format!("{NOTIFY_PREFIX}{}", notification.topic);
+        let interest = self.interest_of(&topic, interests);
+        let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+        commit.publishes.push(&topic, &notification.document(), &[], marks);
+        self.outbox.add_notification(asker, notification, &mut commit.writes, &mut commit.afterwards)
     }
 
     fn interest_of(&self, topic: &str, interests: &mut Interests) -> Interest {
@@ -140,9 +194,8 @@ impl Pipeline {
             None => self.generation.load(Ordering::Acquire),
         };
         interests.get(generation, topic, || {
-            let rules = self.active.load().set.has_message_match(topic);
-            let durable = rules || hub.is_some_and(|hub| hub.wants_durably(topic));
-            Interest { durable, rules }
+            let Interest { durable, rules } = self.active.load().interest(topic);
+            Interest { durable: durable || hub.is_some_and(|hub| hub.wants_durably(topic)), rules }
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use pointsman_rules::{CompileError, Engine, On, Rule, RuleName, RuleNameError, RuleSet, Trigger};
 
 use super::progress::TriggerKey;
+use crate::mqtt::Interest;
 
 /// Files read from the folder of rules.
 const FILES_MAX: usize = 1_000;
@@ -52,10 +53,17 @@ impl ActiveRule {
         self.keys[trigger].clone()
     }
 
-    /// The triggers on messages.
+    /// What tells a trigger from the rule's others in the log.
+    pub(crate) fn trigger_id(&self, trigger: usize) -> u16 {
+        self.keys[trigger].trigger
+    }
+
+    /// The triggers that are promised messages.
     pub(crate) fn message_triggers(&self) -> impl Iterator<Item = usize> {
         let triggers = self.rule.triggers.iter().enumerate();
-        triggers.filter(|(_, trigger)| matches!(trigger.on, On::Message(_))).map(|(index, _)| index)
+        let is_promised =
+            |trigger: &Trigger| matches!(trigger.on, On::Message(_)) && trigger.handling.durable;
+        triggers.filter(move |(_, trigger)| is_promised(trigger)).map(|(index, _)| index)
     }
 }
 
@@ -75,6 +83,16 @@ impl ActiveRules {
     pub(crate) fn new(rules: Vec<Arc<ActiveRule>>) -> ActiveRules {
         let set = RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule)).collect());
         ActiveRules { rules, set }
+    }
+
+    /// What rules want of the messages of a topic.
+    pub(crate) fn interest(&self, topic: &str) -> Interest {
+        let mut interest = Interest::default();
+        self.set.for_each_message_match(topic, |rule, trigger| {
+            interest.rules = true;
+            interest.durable |= self.set.trigger((rule, trigger)).handling.durable;
+        });
+        interest
     }
 }
 

@@ -45,7 +45,8 @@ impl Pipeline {
             }
             let is_promised = envelope.log_seq().is_some() && is_durable(envelope, index);
             for &(rule, trigger) in matches.of(active, topic) {
-                units.add(&active.rules[rule], trigger, index, is_promised);
+                let is_durable = active.set.trigger((rule, trigger)).handling.durable;
+                units.add(&active.rules[rule], trigger, index, is_promised && is_durable);
             }
         }
         self.submit_all(units, envelope.log_seq());
@@ -131,7 +132,11 @@ impl<'a> Matches<'a> {
         if self.topic != Some(topic) {
             self.topic = Some(topic);
             self.found.clear();
-            active.set.for_each_message_match(topic, |rule, trigger| self.found.push((rule, trigger)));
+            active.set.for_each_message_match(topic, |rule, trigger| {
+                if matches!(active.set.trigger((rule, trigger)).on, On::Message(_)) {
+                    self.found.push((rule, trigger));
+                }
+            });
         }
         &self.found
     }

@@ -7,6 +7,7 @@ use tracing::error;
 
 use super::Pipeline;
 use super::lanes::{Held, Lanes};
+use super::outbox::Afterwards;
 use super::unit::Piece;
 use crate::mqtt::Envelope;
 use crate::store::{Appended, Seq};
@@ -37,6 +38,8 @@ pub(super) struct Part {
     pub(super) is_logged: bool,
     /// What is published besides.
     pub(super) envelope: Option<Envelope>,
+    /// What is done last.
+    pub(super) afterwards: Afterwards,
     /// What is undone if the disk refuses the record.
     pub(super) ran: Vec<Piece>,
 }
@@ -66,6 +69,7 @@ pub(super) fn send(pipeline: &Pipeline, lanes: &Lanes<Piece>, batch: Batch) {
                     wait_for_spine(pipeline);
                     pipeline.spine.publish(envelope);
                 }
+                pipeline.do_afterwards(part.afterwards);
             }
         }
     }

@@ -167,6 +167,7 @@ impl Pipeline {
         desk: &mut Desk,
     ) -> Result<Part, AppendError> {
         let (writes, reads) = desk.snapshot.take();
+        let afterwards = std::mem::take(&mut commit.afterwards);
         let is_kept = commit.publishes_must_be_kept();
         let envelope = (!commit.publishes.is_empty()).then(|| self.sealed(commit, hops));
         let done = ran.iter().flat_map(Piece::done).collect();
@@ -179,12 +180,12 @@ impl Pipeline {
                     record.writes.extend(retained_writes(&envelope));
                 }
                 let appended = self.append_patiently(record, Some(&envelope))?;
-                Ok(Part { appended: Some(appended), is_logged: true, ..Part::default() })
+                Ok(Part { appended: Some(appended), is_logged: true, afterwards, ..Part::default() })
             }
             envelope => {
                 let is_durable = !record.writes.is_empty() || !record.done.is_empty();
                 let appended = is_durable.then(|| self.append_patiently(record, None)).transpose()?;
-                Ok(Part { appended, envelope, ..Part::default() })
+                Ok(Part { appended, envelope, afterwards, ..Part::default() })
             }
         }
     }

@@ -2,8 +2,10 @@
 
 mod filter;
 mod hash;
+mod label;
 mod levels;
 mod name;
+mod steps;
 mod trie;
 
 pub use filter::{FilterError, TopicFilter};

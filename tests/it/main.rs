@@ -30,4 +30,5 @@ mod sessions;
 mod sys;
 mod tidy;
 mod topics;
+mod triggers;
 mod websocket;

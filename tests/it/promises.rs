@@ -67,8 +67,8 @@ async fn expect_counts(server: &Endpoints, count: usize) {
 async fn an_acknowledged_message_is_handled_once_whatever_ends_the_server() {
     const EACH: usize = 40;
     let mut server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), PATIENT).await;
-    add_rule(&server, "slow", SLOW).await;
-    add_rule(&server, "next", NEXT).await;
+    server.add_rule("slow", SLOW).await;
+    server.add_rule("next", NEXT).await;
     publish_all(&server, EACH).await;
     server.kill().await;
     server.run().await;
@@ -88,16 +88,6 @@ async fn an_acknowledged_message_is_handled_once_whatever_ends_the_server() {
 }
 
 /// Saves a rule and waits until it is active.
-async fn add_rule(server: &ServerProcess, name: &str, text: &str) {
-    std::fs::write(server.rule_file(name), text).expect("a rule is written");
-    eventually(&format!("rule {name} is active"), async || {
-        let status = server.status().await;
-        let rules = status["rules"].as_array().cloned().unwrap_or_default();
-        if rules.iter().any(|rule| rule["name"] == name) { Ok(()) } else { Err(status) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_new_trigger_begins_with_what_comes_after_it() {
     const COUNT: &str = r#"
@@ -253,7 +243,7 @@ async fn the_log_says_where_a_rule_failed_and_nothing_of_the_payload() {
     const FAILING: &str =
         "on_message(\"bad\", \"fail\");\nfn fail(msg) {\n    let share = 1 / (msg.size - msg.size);\n}\n";
     let mut server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), PATIENT).await;
-    add_rule(&server, "failing", FAILING).await;
+    server.add_rule("failing", FAILING).await;
     server.mqtt("client").await.publish("bad", "a secret of the client").await;
     let logged = server.terminate().await.stderr;
     let place = format!("{}:3:", server.rule_file("failing").display());

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use pointsman_rules::{CompileError, Engine, On, Rule, RuleName, RuleNameError, RuleSet, Trigger};
 
 use super::progress::TriggerKey;
-use crate::mqtt::Interest;
+use crate::store::Seq;
 
 /// Files read from the folder of rules.
 const FILES_MAX: usize = 1_000;
@@ -23,12 +23,15 @@ pub(crate) struct ActiveRule {
     suspended: AtomicBool,
     /// What the log calls its triggers.
     keys: Vec<TriggerKey>,
+    /// See `begins_behind`.
+    begins: Vec<AtomicU64>,
 }
 
 impl ActiveRule {
     pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
         let keys = rule.triggers.iter().map(|trigger| key(&rule, trigger)).collect();
-        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys }
+        let begins = rule.triggers.iter().map(|_| AtomicU64::new(0)).collect();
+        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys, begins }
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -60,10 +63,25 @@ impl ActiveRule {
 
     /// The triggers that are promised messages.
     pub(crate) fn message_triggers(&self) -> impl Iterator<Item = usize> {
-        let triggers = self.rule.triggers.iter().enumerate();
-        let is_promised =
-            |trigger: &Trigger| matches!(trigger.on, On::Message(_)) && trigger.handling.durable;
-        triggers.filter(move |(_, trigger)| is_promised(trigger)).map(|(index, _)| index)
+        (0..self.rule.triggers.len()).filter(|trigger| self.is_promised(*trigger))
+    }
+
+    /// Whether a trigger is promised what is published at QoS 1 and 2.
+    pub(crate) fn is_promised(&self, trigger: usize) -> bool {
+        let Trigger { on, handling, .. } = &self.rule.triggers[trigger];
+        let comes_by_log = matches!(on, On::Message(_) | On::Event(_) | On::Change(_) | On::Batch(..));
+        comes_by_log && handling.durable
+    }
+
+    /// The last record that the trigger does not see when it is published: it is read from the log, or lies before the
+    /// trigger's time.
+    pub(crate) fn begins_behind(&self, trigger: usize) -> Seq {
+        self.begins[trigger].load(Ordering::Acquire)
+    }
+
+    /// Sets where what is published begins for a trigger.
+    pub(crate) fn begin_behind(&self, trigger: usize, seq: Seq) {
+        self.begins[trigger].store(seq, Ordering::Release);
     }
 }
 
@@ -83,16 +101,6 @@ impl ActiveRules {
     pub(crate) fn new(rules: Vec<Arc<ActiveRule>>) -> ActiveRules {
         let set = RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule)).collect());
         ActiveRules { rules, set }
-    }
-
-    /// What rules want of the messages of a topic.
-    pub(crate) fn interest(&self, topic: &str) -> Interest {
-        let mut interest = Interest::default();
-        self.set.for_each_message_match(topic, |rule, trigger| {
-            interest.rules = true;
-            interest.durable |= self.set.trigger((rule, trigger)).handling.durable;
-        });
-        interest
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod act;
 mod active;
+mod batches;
+mod changes;
 mod ingest;
 mod lanes;
 mod order;
@@ -18,8 +20,10 @@ mod route;
 mod rows;
 mod send;
 mod snapshot;
+mod times;
 mod turn;
 mod unit;
+mod wanted;
 mod watch;
 mod worker;
 
@@ -92,6 +96,7 @@ pub struct Pipeline {
     outbox: Arc<Outbox>,
     /// Knows which topics sessions want kept.
     hub: OnceLock<Weak<Hub>>,
+    batches: batches::Batches,
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
@@ -149,6 +154,7 @@ impl Pipeline {
             progress: Progress::default(),
             order: ingest::Order::default(),
             hub: OnceLock::new(),
+            batches: batches::Batches::default(),
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
@@ -180,6 +186,8 @@ impl Pipeline {
         let _ = self.hub.set(Arc::downgrade(hub));
         self.outbox.start();
         self.recover()?;
+        batches::start(self);
+        times::start(self);
         let settler = Arc::downgrade(self);
         spawn("settle", move || settle_until_gone(&settler));
         Ok(())
@@ -199,6 +207,11 @@ impl Pipeline {
     /// Messages put aside for suspended rules.
     pub fn parked(&self) -> usize {
         self.progress.parked()
+    }
+
+    /// Messages that wait for their batch to be complete.
+    pub fn batched(&self) -> usize {
+        self.batches.waiting()
     }
 
     /// What leaves for web servers.
@@ -221,6 +234,7 @@ impl Pipeline {
 
     /// Handles what waits, and tells the store how far the rules have come.
     pub fn stop(&self) {
+        self.close_batches();
         if let Some(workers) = self.workers.get() {
             workers.stop();
         }

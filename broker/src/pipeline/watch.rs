@@ -70,9 +70,13 @@ impl Pipeline {
             }
         }
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = broken;
+        let mut behind = Vec::new();
         for active in &fresh {
-            if let Err(error) = self.enlist(active) {
-                error!(rule = %active.rule.name, %error, "a rule's place in the log cannot be read");
+            match self.enlist(active) {
+                Ok(its) => behind.extend(its.into_iter().map(|its| (Arc::clone(active), its))),
+                Err(error) => {
+                    error!(rule = %active.rule.name, %error, "a rule's place in the log cannot be read");
+                }
             }
         }
         let gone: Vec<_> = before
@@ -92,6 +96,11 @@ impl Pipeline {
         for active in &fresh {
             info!(rule = %active.rule.name, version = %active.rule.version, "rule active");
             self.resume(active);
+        }
+        for (active, its) in behind {
+            if let Err(error) = self.catch_up(&active, &its) {
+                error!(rule = %active.rule.name, %error, "a new trigger cannot catch up with what the log holds");
+            }
         }
         stamps
     }

@@ -67,7 +67,7 @@ pub(super) struct Desk {
     pub(super) snapshot: Arc<TurnSnapshot>,
     tables: Arc<dyn Snapshot>,
     pub(super) texts: Texts,
-    interests: Interests,
+    pub(super) interests: Interests,
 }
 
 impl Desk {
@@ -104,6 +104,7 @@ impl Pipeline {
     /// Runs events of a lane, and of others that are ready while the turn has room.
     fn take_turn(&self, lanes: &Lanes<Piece>, first: Held<Piece>, desk: &mut Desk) -> Batch {
         let mut turn = Turn::new(monotonic());
+        desk.snapshot.begin(self.active.load_full());
         let mut next = Some(first);
         while let Some(mut held) = next.take() {
             self.run_lane(&mut held, &mut turn, desk);
@@ -126,7 +127,7 @@ impl Pipeline {
             self.run_piece(piece, turn, desk);
             held.is_slow = turn.was_slow;
             if piece.range.is_empty() {
-                turn.finished.extend(piece.unit.counted);
+                turn.finished.extend(piece.unit.records());
                 held.work.pop_front();
             }
         }
@@ -153,10 +154,11 @@ impl Pipeline {
     pub(super) fn evaluate(&self, job: &Job<'_>, commit: &mut Commit, desk: &mut Desk) {
         let result = self.engine.run(&job.rule.rule, job.trigger, &job.event, &desk.tables);
         let error = match result {
-            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, &mut desk.interests) {
+            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, desk) {
                 Ok(()) => {
                     self.telemetry.rule_runs_total.add(1);
                     job.rule.behaved();
+                    commit.writes.extend(job.note.clone());
                     desk.snapshot.end_run(&mut commit.writes);
                     return;
                 }
@@ -175,15 +177,19 @@ impl Pipeline {
         }
         desk.snapshot.forget_run();
         self.commit_failure(job, &error, commit);
+        commit.writes.extend(job.note.clone());
         desk.snapshot.end_run(&mut commit.writes);
     }
 
     /// Keeps durable events for when their rule can handle them; others are given up, as nobody was promised them.
     pub(super) fn put_aside(&self, unit: &Unit, range: Range<usize>) {
         for position in range {
-            match unit.input(position) {
-                Some(input) => self.progress.park(unit.rule.key(unit.trigger), input),
-                None => self.telemetry.rule_events_skipped_total.add(1),
+            let inputs = unit.inputs(position);
+            if inputs.is_empty() {
+                self.telemetry.rule_events_skipped_total.add(1);
+            }
+            for input in inputs {
+                self.progress.park(unit.rule.key(unit.trigger), input);
             }
         }
     }

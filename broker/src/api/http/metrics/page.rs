@@ -245,6 +245,11 @@ fn rules(page: &mut Page, api: &Api) {
     let help = "Keys that have events which are not handled yet or wait for the disk.";
     page.gauge("pointsman_rule_lanes", help, lanes.lanes);
     page.gauge("pointsman_rule_events_waiting", "Events that are not handled yet.", lanes.events);
+    page.gauge(
+        "pointsman_rule_batched_messages",
+        "Messages that wait for their batch to be complete.",
+        api.pipeline.batched(),
+    );
     let help = "Events that a suspended rule did not see and nobody was promised.";
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";

@@ -28,4 +28,5 @@ mod sessions;
 mod sys;
 mod tidy;
 mod topics;
+mod webhooks;
 mod websocket;

@@ -36,7 +36,10 @@ impl WebAddress {
             Some(("http", rest)) => (false, rest),
             _ => return Err(wrong("it begins neither with https:// nor with http://")),
         };
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>')) {
+        if !rest
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>'))
+        {
             return Err(wrong("it has a fragment or a character that must be written as %XX"));
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -89,9 +92,10 @@ impl WebAddress {
     /// Whether `other` is on the same server and at this path or below it.
     pub fn covers(&self, other: &WebAddress) -> bool {
         let same = self.secure == other.secure && self.host == other.host && self.port == other.port;
-        let below = other.path.strip_prefix(&self.path).is_some_and(|rest| {
-            rest.is_empty() || self.path.ends_with('/') || rest.starts_with(['/', '?'])
-        });
+        let below = other
+            .path
+            .strip_prefix(&self.path)
+            .is_some_and(|rest| rest.is_empty() || self.path.ends_with('/') || rest.starts_with(['/', '?']));
         same && below
     }
 
@@ -123,7 +127,8 @@ fn split_authority(authority: &str) -> Result<(String, Option<u16>), &'static st
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (inside, behind) = rest.split_once(']').ok_or("its `[` is not closed")?;
-            let address: std::net::Ipv6Addr = inside.parse().map_err(|_| "it has no IPv6 address in `[ ]`")?;
+            let address: std::net::Ipv6Addr =
+                inside.parse().map_err(|_| "it has no IPv6 address in `[ ]`")?;
             (address.to_string(), behind)
         }
         None => {
@@ -168,7 +173,9 @@ pub struct PrivatePlace {
 
 /// Why a text is no place of a private network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no private place: write 127.0.0.1:9000, [::1]:9000, 10.0.0.7, 10.0.0.0/8 or 10.0.0.0/8:9000")]
+#[error(
+    "{text:?} is no private place: write 127.0.0.1:9000, [::1]:9000, 10.0.0.7, 10.0.0.0/8 or 10.0.0.0/8:9000"
+)]
 pub struct PrivatePlaceError {
     text: String,
 }
@@ -251,7 +258,10 @@ mod tests {
             ("https://a/./c", "`..`"),
         ] {
             let error = WebAddress::parse(text).unwrap_err().to_string();
-            assert!(error.contains(problem) && error.contains("https://hooks.example.org"), "{text}: {error}");
+            assert!(
+                error.contains(problem) && error.contains("https://hooks.example.org"),
+                "{text}: {error}"
+            );
         }
     }
 

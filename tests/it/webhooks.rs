@@ -102,8 +102,14 @@ async fn what_a_web_server_refuses_can_be_looked_at_and_sent_again() {
     hook(&mut client, &web.url("/"), "wrong", json!({})).await;
     let name = web.url("");
     let given_up = undelivered(&server, &name).await[0].clone();
-    assert_eq!((&given_up["body"], &given_up["attempts"], &given_up["rule"]), (&json!("wrong"), &json!(1), &json!("hook")));
-    assert!(given_up["why"].as_str().is_some_and(|why| why.contains("422") && why.contains("no such shop")), "{given_up}");
+    assert_eq!(
+        (&given_up["body"], &given_up["attempts"], &given_up["rule"]),
+        (&json!("wrong"), &json!(1), &json!("hook"))
+    );
+    assert!(
+        given_up["why"].as_str().is_some_and(|why| why.contains("422") && why.contains("no such shop")),
+        "{given_up}"
+    );
     web.behave(Manner::Status(204));
     let id = given_up["id"].as_str().expect("an id");
     let authorization = basic("admin", server.admin_password());
@@ -126,7 +132,11 @@ async fn an_answer_that_never_ends_ends_here() {
     hook(&mut client, &web.url("/"), "one", json!({})).await;
     hook(&mut client, &web.url("/"), "two", json!({})).await;
     let received = web.receives(2).await;
-    assert_eq!((received[1].text(), received[1].connection), ("two", 1), "the flooded connection was given up");
+    assert_eq!(
+        (received[1].text(), received[1].connection),
+        ("two", 1),
+        "the flooded connection was given up"
+    );
     figure(&server, "delivered", |count| count == 2).await;
 }
 
@@ -147,5 +157,8 @@ async fn a_secret_that_cannot_be_read_stops_the_start() {
         config.rules.webhooks.secrets.insert("shop".to_owned(), secret);
     });
     let error = builder.try_start().await.err().expect("it does not start").to_string();
-    assert!(error.contains("rules.webhooks.secrets.shop") && error.contains("POINTSMAN_NO_SUCH_SECRET"), "{error}");
+    assert!(
+        error.contains("rules.webhooks.secrets.shop") && error.contains("POINTSMAN_NO_SUCH_SECRET"),
+        "{error}"
+    );
 }

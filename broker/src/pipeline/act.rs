@@ -75,7 +75,12 @@ impl Pipeline {
                     commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
                 }
                 Effect::Webhook(webhook) => {
-                    self.outbox.add_webhook(&mut asker, *webhook, &mut commit.writes, &mut commit.afterwards)?;
+                    self.outbox.add_webhook(
+                        &mut asker,
+                        *webhook,
+                        &mut commit.writes,
+                        &mut commit.afterwards,
+                    )?;
                 }
                 Effect::Notify { topic, subject, message } => {
                     let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));

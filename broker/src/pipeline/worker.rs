@@ -11,8 +11,8 @@ use rustc_hash::FxBuildHasher;
 use tracing::{error, warn};
 
 use super::act::Commit;
-use super::outbox::Afterwards;
 use super::active::ActiveRule;
+use super::outbox::Afterwards;
 use super::progress::Input;
 use super::snapshot::StoreSnapshot;
 use super::{Pipeline, spawn};

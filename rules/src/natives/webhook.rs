@@ -92,9 +92,13 @@ fn check_url(url: &str) -> NativeResult<()> {
         return Err(refuse(format!("webhook takes URLs of {URL_BYTES_MAX} bytes, not of {}", url.len())));
     }
     if !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err(refuse(format!("webhook needs a URL that begins with https:// or http://, not {:?}", said())));
+        return Err(refuse(format!(
+            "webhook needs a URL that begins with https:// or http://, not {:?}",
+            said()
+        )));
     }
-    if !url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>')) {
+    if !url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>'))
+    {
         return Err(refuse(format!(
             "webhook cannot use the URL {:?}: write other characters than letters, digits and punctuation as %XX, \
              and leave out what begins with #",

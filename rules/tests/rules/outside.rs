@@ -35,7 +35,10 @@ fn a_webhook_says_what_is_sent() {
              headers: #{ \"X-Shop\": \"7\", \"Content-Type\": \"text/csv\", Accept: \"a b\" } });",
     );
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(full.headers, [header("accept", "a b"), header("content-type", "text/csv"), header("x-shop", "7")]);
+    assert_eq!(
+        full.headers,
+        [header("accept", "a b"), header("content-type", "text/csv"), header("x-shop", "7")]
+    );
     assert_eq!((full.method, &full.body[..], full.retries), ("PUT", &b"text"[..], Some(3)));
     assert_eq!((full.timeout, full.secret.as_deref()), (Some(Duration::from_secs(2)), Some("shop")));
     assert_eq!(webhook("webhook(\"https://h/\", \"x\");").headers[0].1, "text/plain; charset=utf-8");

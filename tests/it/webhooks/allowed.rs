@@ -83,7 +83,8 @@ async fn a_certificate_is_checked() {
     let mut listener = other.mqtt("listener").await;
     listener.subscribe("from/elsewhere", QoS::AtLeastOnce).await;
     let url = format!("https://localhost:{}/topics/from%2Felsewhere?qos=1", other.https.port());
-    let options = json!({ "headers": { "authorization": basic("admin", other.admin_password()) }, "retries": 0 });
+    let options =
+        json!({ "headers": { "authorization": basic("admin", other.admin_password()) }, "retries": 0 });
     for trusted in [false, true] {
         let mut builder = TestServer::builder().without_bundled_rules().rule("hook", RULE).config(|config| {
             let webhooks = &mut config.rules.webhooks;

@@ -38,7 +38,10 @@ async fn what_fails_is_sent_again_in_order_with_the_same_id() {
     assert_eq!(firsts(&received), numbers(5));
     assert!(received[..4].iter().all(|request| request.text() == "0000"), "the others wait for their turn");
     let figures = figure(&server, "delivered", |count| count == 5).await;
-    assert_eq!((&figures["failures"], &figures["failuresInARow"], &figures["waiting"]), (&json!(3), &json!(0), &json!(0)));
+    assert_eq!(
+        (&figures["failures"], &figures["failuresInARow"], &figures["waiting"]),
+        (&json!(3), &json!(0), &json!(0))
+    );
 }
 
 #[tokio::test]
@@ -92,7 +95,8 @@ async fn what_finds_the_queue_full_is_kept_aside_within_bounds() {
     let figures = figure(&server, "undelivered", |count| count <= 4).await;
     assert_eq!(figures["waiting"], json!(4));
     let given_up = undelivered(&server, &web.url("")).await;
-    let bodies: Vec<&str> = given_up.as_array().expect("a list").iter().filter_map(|it| it["body"].as_str()).collect();
+    let bodies: Vec<&str> =
+        given_up.as_array().expect("a list").iter().filter_map(|it| it["body"].as_str()).collect();
     assert_eq!(bodies, ["0008", "0009", "0010", "0011"], "the oldest went");
     assert!(given_up[0]["why"].to_string().contains("outbox_rows_max"), "{given_up}");
 }
@@ -183,7 +187,13 @@ async fn p99(client: &mut Client, rounds: usize) -> Duration {
 #[tokio::test]
 async fn what_waits_for_a_server_that_is_not_allowed_any_more_is_given_up() {
     let web = WebServer::start().await;
-    let more = |path: &str| format!("[rules.webhooks]\nallow = [\"{}\"]\nallow_private = [\"{}\"]\n", web.url(path), web.address());
+    let more = |path: &str| {
+        format!(
+            "[rules.webhooks]\nallow = [\"{}\"]\nallow_private = [\"{}\"]\n",
+            web.url(path),
+            web.address()
+        )
+    };
     let mut server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), &more("/")).await;
     std::fs::write(server.rule_file("hook"), RULE).expect("the rule is written");
     web.behave(Manner::Hang);

@@ -26,7 +26,8 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
         secret: None,
     };
     let notify = vec![subscriber(&web, false), subscriber(&raw, true)];
-    let private = [&web, &raw].map(|web| PrivatePlace::try_from(web.address().to_string()).expect("an address"));
+    let private =
+        [&web, &raw].map(|web| PrivatePlace::try_from(web.address().to_string()).expect("an address"));
     let builder = TestServer::builder().without_bundled_rules().rule("notify", RULE);
     let server = builder
         .config(|config| {
@@ -52,7 +53,10 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
     assert_eq!(hooked.header("x-amz-sns-message-id"), document["MessageId"].as_str());
     assert_eq!(hooked.header("content-type"), Some("text/plain; charset=UTF-8"));
     let rawly = raw.receives(1).await[0].clone();
-    assert_eq!((rawly.text(), rawly.header("x-amz-sns-rawdelivery")), ("{\"where\":\"kitchen\"}", Some("true")));
+    assert_eq!(
+        (rawly.text(), rawly.header("x-amz-sns-rawdelivery")),
+        ("{\"where\":\"kitchen\"}", Some("true"))
+    );
     assert_ne!(rawly.id(), hooked.id(), "each has a name of its own");
 }
 
@@ -85,7 +89,9 @@ async fn a_rule_sends_a_client_away_with_a_reason() {
     client.publish("away/loud", "").await;
     let goodbye = loud.expect(kind::DISCONNECT).await;
     assert_eq!(goodbye.reason(), ADMINISTRATIVE_ACTION);
-    assert!(format!("{goodbye:?}").contains("too loud") || goodbye.body.windows(8).any(|it| it == b"too loud"));
+    assert!(
+        format!("{goodbye:?}").contains("too loud") || goodbye.body.windows(8).any(|it| it == b"too loud")
+    );
     loud.expect_end().await;
     assert_eq!(client.recv_on("out/gone/loud").await.text(), "SERVER_INITIATED_DISCONNECT");
     client.publish("away/old", "").await;

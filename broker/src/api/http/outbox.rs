@@ -72,10 +72,16 @@ pub(super) async fn forget(
 /// The server that is asked for, if there is one of that name.
 fn server(api: &Api, query: &Query) -> Result<String, Response> {
     let Some(server) = query.get("server") else {
-        return Err(bad("say which server, as /api/outbox names it: ?server=https://hooks.example.org:443".to_owned()));
+        return Err(bad(
+            "say which server, as /api/outbox names it: ?server=https://hooks.example.org:443".to_owned()
+        ));
     };
     let known = api.pipeline.outbox().status().into_iter().any(|known| known.server == server);
-    if known { Ok(server.to_owned()) } else { Err(missing(format!("there is no server {server:?}: see /api/outbox"))) }
+    if known {
+        Ok(server.to_owned())
+    } else {
+        Err(missing(format!("there is no server {server:?}: see /api/outbox")))
+    }
 }
 
 fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>, Response> {

@@ -48,15 +48,15 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let reserved = match (a, b, c) {
         // This network, private networks, this machine, multicast and what comes after it.
         (0 | 10 | 127 | 224.., ..) => true,
-        (100, 64..=127, _) => true,  // shared by customers of a carrier
-        (169, 254, _) => true,       // the link; metadata of cloud machines
-        (172, 16..=31, _) => true,   // private
-        (192, 0, 0 | 2) => true,     // assignments of protocols, documentation
-        (192, 88, 99) => true,       // relays of 6to4
-        (192, 168, _) => true,       // private
-        (198, 18 | 19, _) => true,   // measurements
-        (198, 51, 100) => true,      // documentation
-        (203, 0, 113) => true,       // documentation
+        (100, 64..=127, _) => true, // shared by customers of a carrier
+        (169, 254, _) => true,      // the link; metadata of cloud machines
+        (172, 16..=31, _) => true,  // private
+        (192, 0, 0 | 2) => true,    // assignments of protocols, documentation
+        (192, 88, 99) => true,      // relays of 6to4
+        (192, 168, _) => true,      // private
+        (198, 18 | 19, _) => true,  // measurements
+        (198, 51, 100) => true,     // documentation
+        (203, 0, 113) => true,      // documentation
         _ => false,
     };
     !reserved
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_name_is_connected_to_at_its_permitted_addresses_alone() {
-        let found = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let found =
+            |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let mixed = found(&["10.0.0.1:443", "1.1.1.1:443", "[::1]:443"]);
         assert_eq!(permitted("a.org", mixed, &[]), Ok(found(&["1.1.1.1:443"])));
         let error = permitted("a.org", found(&["[::ffff:127.0.0.1]:443"]), &[]).unwrap_err();

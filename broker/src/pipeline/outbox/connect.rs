@@ -86,7 +86,9 @@ impl Connector {
     pub(super) async fn connect(&self, url: &WebAddress, patience: Duration) -> Result<Link, Outcome> {
         match tokio::time::timeout(patience, self.try_connect(url)).await {
             Ok(link) => link,
-            Err(_) => Err(Outcome::unreachable(format!("{} was not reached within {patience:?}", url.server()))),
+            Err(_) => {
+                Err(Outcome::unreachable(format!("{} was not reached within {patience:?}", url.server())))
+            }
         }
     }
 
@@ -106,8 +108,9 @@ impl Connector {
         let stream: Box<dyn Stream> = if url.is_secure() {
             let tls = self.tls.get_or_try_init(|| self.authorities()).await;
             let tls = tls.map_err(Outcome::unreachable)?;
-            let name = ServerName::try_from(url.host().to_owned())
-                .map_err(|error| Outcome::Refused(format!("{} cannot have a certificate: {error}", url.host())))?;
+            let name = ServerName::try_from(url.host().to_owned()).map_err(|error| {
+                Outcome::Refused(format!("{} cannot have a certificate: {error}", url.host()))
+            })?;
             let stream = tls.connect(name, stream).await;
             Box::new(stream.map_err(|error| failed("no TLS with", &error))?)
         } else {
@@ -130,7 +133,8 @@ impl Connector {
             let system = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(system.certs);
             if let Some(path) = extra {
-                let certificates = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                let certificates =
+                    CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
                 let certificates = certificates.map_err(|error| {
                     format!("rules.webhooks.authority {} cannot be read: {error}", path.display())
                 })?;

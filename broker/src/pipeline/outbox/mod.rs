@@ -23,6 +23,7 @@ mod settings;
 mod sign;
 mod table;
 mod target;
+mod tidy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ impl Outbox {
     pub(super) fn start(self: &Arc<Self>) {
         for target in self.targets.values() {
             self.tasks.spawn(Courier::new(Arc::clone(self), Arc::clone(target)).work());
+            self.tasks.spawn(Arc::clone(self).tidy(Arc::clone(target)));
         }
     }
 
@@ -115,7 +117,9 @@ impl Outbox {
         let Webhook { url, method, headers, body, timeout, retries, secret } = webhook;
         let address = WebAddress::parse(&url).map_err(|error| format!("webhook: {error}"))?;
         if !self.settings.allow.iter().any(|allowed| allowed.covers(&address)) {
-            return Err(format!("webhook may not send to {address}: add it to rules.webhooks.allow in the configuration"));
+            return Err(format!(
+                "webhook may not send to {address}: add it to rules.webhooks.allow in the configuration"
+            ));
         }
         if let Some(ip) = address.ip() {
             let socket = std::net::SocketAddr::new(ip, address.port());
@@ -125,7 +129,9 @@ impl Outbox {
         let bytes_max = self.settings.body_bytes_max;
         if body.len() > bytes_max {
             let bytes = body.len();
-            return Err(format!("webhook got a body of {bytes} bytes: rules.webhooks.body_bytes_max = {bytes_max}"));
+            return Err(format!(
+                "webhook got a body of {bytes} bytes: rules.webhooks.body_bytes_max = {bytes_max}"
+            ));
         }
         if let Some(name) = secret.as_ref().filter(|name| !self.settings.secrets.contains_key(*name)) {
             return Err(format!("webhook knows no secret {name:?}: add it under [rules.webhooks.secrets]"));
@@ -170,7 +176,8 @@ impl Outbox {
         self.stopping.cancel();
         self.tasks.close();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let ended = runtime.block_on(async { tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await });
+            let ended =
+                runtime.block_on(async { tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await });
             if ended.is_err() {
                 info!("some requests to web servers were under way; they are sent again at the next start");
             }

@@ -48,7 +48,9 @@ pub(super) fn judge(status: StatusCode, headers: &HeaderMap, said: &str, now_ms:
     let mut why = format!("the server answered {status}");
     if status.is_redirection() {
         let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        return Outcome::Refused(format!("{why} to {to:?}: redirects are not followed, name that address itself"));
+        return Outcome::Refused(format!(
+            "{why} to {to:?}: redirects are not followed, name that address itself"
+        ));
     }
     if !said.is_empty() && !status.is_success() {
         why = format!("{why}: {said}");

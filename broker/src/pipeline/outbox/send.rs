@@ -94,8 +94,10 @@ impl Sender {
         }
         let text = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
         let mut request = Request::new(Full::new(delivery.body.clone()));
-        *request.method_mut() = Method::from_bytes(delivery.method.as_bytes()).map_err(|error| error.to_string())?;
-        *request.uri_mut() = url.path().parse().map_err(|error| format!("{url} has no path that can be sent: {error}"))?;
+        *request.method_mut() =
+            Method::from_bytes(delivery.method.as_bytes()).map_err(|error| error.to_string())?;
+        *request.uri_mut() =
+            url.path().parse().map_err(|error| format!("{url} has no path that can be sent: {error}"))?;
         let headers = request.headers_mut();
         headers.insert(header::HOST, text(&url.authority())?);
         for (name, value) in &delivery.headers {
@@ -106,7 +108,9 @@ impl Sender {
         headers.insert(IDEMPOTENCY_KEY, text(id)?);
         if let Some(name) = &delivery.secret {
             let key = self.settings.secrets.get(name);
-            let key = key.ok_or_else(|| format!("the secret {name:?} is not under [rules.webhooks.secrets] any more"))?;
+            let key = key.ok_or_else(|| {
+                format!("the secret {name:?} is not under [rules.webhooks.secrets] any more")
+            })?;
             headers.insert(sign::HEADER, text(&key.sign(self.clock.now_ms() / 1_000, &delivery.body))?);
         }
         Ok((url, request))

@@ -80,7 +80,12 @@ pub(super) fn page(
 }
 
 /// Calls `with` for every row of a hash, page by page.
-pub(super) fn scan(store: &Store, table: &str, hash: &str, mut with: impl FnMut(&Row)) -> Result<(), ReadError> {
+pub(super) fn scan(
+    store: &Store,
+    table: &str,
+    hash: &str,
+    mut with: impl FnMut(&Row),
+) -> Result<(), ReadError> {
     let mut after: Option<String> = None;
     loop {
         let rows = page(store, table, hash, after.as_deref(), PAGE_ROWS)?;

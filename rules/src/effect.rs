@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::leaderboard::BoardChange;
+
 /// The result of a run that went well: perform all effects, in order, or none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
@@ -17,6 +19,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
+    /// Change a leaderboard: write its [row](BoardChange::row), and tell the index once it is committed.
+    Board(BoardChange),
     /// Delete a row, if it is there.
     Delete {
         /// The table's name.
@@ -59,6 +63,15 @@ pub enum Effect {
         qos: u8,
         /// Whether it is retained.
         retain: bool,
+        /// What MQTT 5 sends along; `None` is nothing.
+        properties: Option<Box<PublishProperties>>,
+    },
+    /// Put an event on a bus.
+    PutEvent {
+        /// The bus.
+        bus: String,
+        /// The event, a JSON object as subscribers get it (docs/RULES.md).
+        event: Bytes,
     },
     /// Write a row, whether or not it is there.
     Put {
@@ -107,4 +120,21 @@ pub enum LogLevel {
     Warn,
     /// Something is wrong.
     Error,
+}
+
+/// What MQTT 5 sends along with a message (MQTT 5 section 3.3.2.3).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PublishProperties {
+    /// What kind of payload it is, such as `application/json`.
+    pub content_type: Option<String>,
+    /// By which a response is known to belong to a request.
+    pub correlation_data: Option<Bytes>,
+    /// Seconds after which the message is no longer sent.
+    pub expiry_seconds: Option<u32>,
+    /// Whether the payload is UTF-8 text.
+    pub is_text: bool,
+    /// Where a response is to be published.
+    pub response_topic: Option<String>,
+    /// Names and values, in order.
+    pub user: Vec<(String, String)>,
 }

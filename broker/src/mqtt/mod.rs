@@ -9,7 +9,7 @@ mod session;
 mod spine;
 pub mod sys;
 
-pub use codec::{QoS, Reason};
+pub use codec::{AlongError, QoS, Reason, encode_along};
 pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
 pub use session::{
     Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,

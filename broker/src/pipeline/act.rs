@@ -10,7 +10,7 @@ use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::worker::Job;
-use crate::mqtt::{EnvelopeBuilder, Marks, QoS};
+use crate::mqtt::{EnvelopeBuilder, Marks, QoS, encode_along};
 use crate::store::{Done, Record, Write};
 
 /// The table of events that a rule failed on: hash is the rule, sort the event's id.
@@ -65,14 +65,16 @@ impl Pipeline {
                 Effect::Delete { table, hash, sort } => {
                     commit.writes.push(Write::Delete { table, hash, sort });
                 }
-                Effect::Publish { topic, payload, qos, retain } => {
+                Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
                         continue;
                     }
                     let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
                     let interest = self.interest_of(&topic);
-                    commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
+                    let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
+                    let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
+                    commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
                 }
                 Effect::Webhook(webhook) => {
                     self.outbox.add_webhook(
@@ -154,7 +156,7 @@ fn done_of(job: &Job) -> Vec<Done> {
 fn event_of(job: &Job, id: EventId) -> serde_json::Value {
     match job.event.as_message() {
         Some(message) => json!({
-            "id": id.to_string(), "topic": message.topic, "clientId": message.client_id, "qos": message.qos,
+            "id": id.to_string(), "topic": &*message.topic, "clientId": &*message.client_id, "qos": message.qos,
             "payload": String::from_utf8_lossy(&message.payload),
         }),
         None => json!({ "id": id.to_string() }),

@@ -111,9 +111,9 @@ pub(super) fn message_event(envelope: &Envelope, index: usize) -> Event {
     let marks = message.marks();
     let id = envelope.id(index);
     Event::message(Message {
-        topic: message.topic().to_owned(),
-        client_id: envelope.client_id().to_owned(),
-        user: envelope.user().map(str::to_owned),
+        topic: message.topic().into(),
+        client_id: envelope.client_id().into(),
+        user: envelope.user().map(Into::into),
         payload: message.payload_shared(),
         qos: marks.qos as u8,
         retain: marks.retain,

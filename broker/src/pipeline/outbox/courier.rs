@@ -161,8 +161,9 @@ impl Courier {
             settled.gone.rows += 1;
             settled.gone.bytes += parcel.bytes;
             let attempts = self.attempts.remove(&parcel.id).unwrap_or_default().all;
-            let (Some(why), Some(delivery)) = (given_up, &parcel.delivery) else { continue };
-            warn!(server, id = parcel.id, rule = delivery.rule, attempts, "not delivered: {why}");
+            let Some(why) = given_up else { continue };
+            warn!(server, id = parcel.id, attempts, "not delivered: {why}");
+            let Some(delivery) = &parcel.delivery else { continue };
             self.target.gave_up(&why, parcel.bytes);
             let given_up_at_ms = self.outbox.clock.now_ms();
             let letter = Letter { given_up_at_ms, attempts, why, delivery: delivery.clone() };

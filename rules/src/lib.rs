@@ -14,6 +14,7 @@ mod json;
 pub mod leaderboard;
 mod limits;
 mod natives;
+pub mod pattern;
 mod rule;
 mod rule_set;
 mod schedule;

@@ -23,7 +23,7 @@ use pointsman_rules::EventId;
 
 use super::codec::QoS;
 
-pub use builder::EnvelopeBuilder;
+pub use builder::{BuilderMark, EnvelopeBuilder};
 pub use message::Message;
 
 const META_BYTES: usize = 24;

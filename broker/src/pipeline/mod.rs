@@ -9,11 +9,17 @@
 mod act;
 mod active;
 mod ingest;
+mod lanes;
+mod order;
 mod outbox;
 mod progress;
 mod recover;
 mod route;
+mod rows;
+mod send;
 mod snapshot;
+mod turn;
+mod unit;
 mod watch;
 mod worker;
 
@@ -29,12 +35,14 @@ use serde::Serialize;
 
 pub use active::{Checked, LoadError, check_rules};
 pub use ingest::Intake;
+pub use lanes::LaneStats;
 pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, TargetStatus};
 
 use active::{ActiveRule, ActiveRules};
 use outbox::Afterwards;
 use progress::Progress;
-use worker::{Job, Workers};
+use unit::Unit;
+use worker::Workers;
 
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::{Hub, ReaderOptions, SharedSpine};
@@ -54,7 +62,7 @@ pub struct PipelineParts {
     pub rules_directory: PathBuf,
     /// Bounds of a run.
     pub limits: Limits,
-    /// Events that may wait for one worker.
+    /// Events that may wait for the workers.
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
@@ -220,9 +228,14 @@ impl Pipeline {
         self.settle();
     }
 
-    fn submit(&self, job: Job) {
+    /// What waits for the workers.
+    pub fn lanes(&self) -> LaneStats {
+        self.workers.get().map(Workers::stats).unwrap_or_default()
+    }
+
+    fn submit(&self, key: lanes::Key, unit: Unit) {
         if let Some(workers) = self.workers.get() {
-            workers.submit(job);
+            workers.submit(key, unit);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The hash of one step in the trie: fast on the short texts that levels are, and seeded.
+//! The hash of one step in a trie: fast on the short texts that levels are, and seeded.
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -7,6 +7,13 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Clients choose levels, so whoever serves strangers gives a `seed` they cannot guess; otherwise they
 /// could choose levels that all meet in one place of the table.
 pub(super) fn step(seed: u64, parent: u32, level: &[u8]) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is as good as the lower one")]
+    let upper = (whole(seed, parent, level) >> 32) as u32;
+    upper
+}
+
+/// The same with all its bits, for whoever has larger tables.
+pub(crate) fn whole(seed: u64, parent: u32, level: &[u8]) -> u64 {
     let mut hash = fold(seed ^ u64::from(parent), MULTIPLIER);
     let (chunks, rest) = level.as_chunks::<8>();
     for chunk in chunks {
@@ -16,10 +23,7 @@ pub(super) fn step(seed: u64, parent: u32, level: &[u8]) -> u32 {
     last[..rest.len()].copy_from_slice(rest);
     // The length keeps a text apart from the same text with null characters behind it.
     hash = fold(hash ^ u64::from_le_bytes(last), MULTIPLIER ^ seed);
-    hash = fold(hash ^ level.len() as u64, MULTIPLIER);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is as good as the lower one")]
-    let upper = (hash >> 32) as u32;
-    upper
+    fold(hash ^ level.len() as u64, MULTIPLIER)
 }
 
 /// Multiplies to 128 bits and brings both halves together, so that every bit of the input reaches every bit.

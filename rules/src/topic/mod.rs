@@ -1,7 +1,7 @@
 //! Topics, topic filters, and the trie that finds the filters a topic matches.
 
 mod filter;
-mod hash;
+pub(crate) mod hash;
 mod label;
 mod levels;
 mod name;

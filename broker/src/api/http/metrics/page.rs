@@ -235,6 +235,16 @@ fn rules(page: &mut Page, api: &Api) {
     );
     let help = "Runs of rules that failed.";
     page.counter("pointsman_rule_failures_total", help, telemetry.rule_failures_total.get());
+    let help = "Turns of the rules' workers: each is one record of the log at most.";
+    page.counter("pointsman_rule_turns_total", help, telemetry.rule_turns_total.get());
+    let help = "Events that were handled in turns.";
+    page.counter("pointsman_rule_turn_events_total", help, telemetry.rule_turn_events_total.get());
+    let lanes = api.pipeline.lanes();
+    let help = "Keys whose events wait for a worker.";
+    page.gauge("pointsman_rule_lanes_ready", help, lanes.ready);
+    let help = "Keys that have events which are not handled yet or wait for the disk.";
+    page.gauge("pointsman_rule_lanes", help, lanes.lanes);
+    page.gauge("pointsman_rule_events_waiting", "Events that are not handled yet.", lanes.events);
     let help = "Events that a suspended rule did not see and nobody was promised.";
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";

@@ -1,6 +1,8 @@
 //! `notify` and `disconnect`: who is told, and who is sent away.
 
-use pointsman_config::{NotifySubscriber, PrivatePlace, WebAddress};
+use std::path::Path;
+
+use pointsman_config::{Config, NotifySubscriber, PrivatePlace, WebAddress};
 use pointsman_tests::wire::{self, Connect, kind};
 use pointsman_tests::{QoS, TestServer, WebServer};
 use serde_json::json;
@@ -24,8 +26,16 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
         url: WebAddress::parse(&web.url("/told")).expect("a URL"),
         raw,
         secret: None,
+        filter: None,
     };
-    let notify = vec![subscriber(&web, false), subscriber(&raw, true)];
+    let picky = |place: &str| {
+        let filter = format!(
+            "rules.notify = [{{ topic = \"alarms/fire\", url = \"{}\", filter = {{ where = [\"{place}\"] }} }}]",
+            raw.url("/picky")
+        );
+        Config::parse(&filter, Path::new("p.toml")).expect("a configuration").rules.notify.remove(0)
+    };
+    let notify = vec![subscriber(&web, false), picky("hall"), picky("kitchen"), subscriber(&raw, true)];
     let private =
         [&web, &raw].map(|web| PrivatePlace::try_from(web.address().to_string()).expect("an address"));
     let builder = TestServer::builder().without_bundled_rules().rule("notify", RULE);
@@ -52,7 +62,9 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
     assert_eq!(hooked.header("x-amz-sns-message-type"), Some("Notification"));
     assert_eq!(hooked.header("x-amz-sns-message-id"), document["MessageId"].as_str());
     assert_eq!(hooked.header("content-type"), Some("text/plain; charset=UTF-8"));
-    let rawly = raw.receives(1).await[0].clone();
+    let received = raw.receives(2).await;
+    assert_eq!(received[0].line, "POST /picky", "one of the two wants it");
+    let rawly = received[1].clone();
     assert_eq!(
         (rawly.text(), rawly.header("x-amz-sns-rawdelivery")),
         ("{\"where\":\"kitchen\"}", Some("true"))

@@ -41,7 +41,7 @@ pub(super) use afterwards::Afterwards;
 pub(super) use effects::Asker;
 pub use letters::{LetterView, LettersPage};
 pub(super) use notify::{Notification, PREFIX as NOTIFY_PREFIX};
-pub use settings::OutboxSettings;
+pub use settings::{OutboxSettings, Subscriber};
 pub use sign::SigningKey;
 pub use target::TargetStatus;
 
@@ -156,10 +156,11 @@ impl Outbox {
 
     /// What the web servers that subscribe to a topic are sent.
     fn notify(&self, rule: &str, notification: &Notification<'_>) -> Result<Vec<Outgoing>, String> {
-        let subscribers = self.settings.subscribers.iter().filter(|it| it.topic == notification.topic);
+        let Notification { topic, message, .. } = notification;
+        let subscribers = self.settings.subscribers.iter().filter(|it| it.wants(topic, message));
         let requests = subscribers.enumerate().map(|(number, subscriber)| {
-            let delivery = notification.request(subscriber, rule);
-            self.outgoing(&format!("{}-{number:03}", notification.id), &subscriber.url, &delivery)
+            let delivery = notification.request(&subscriber.to, rule);
+            self.outgoing(&format!("{}-{number:03}", notification.id), &subscriber.to.url, &delivery)
         });
         requests.collect()
     }

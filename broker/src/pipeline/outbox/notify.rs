@@ -116,7 +116,7 @@ mod tests {
 
     fn subscriber(raw: bool) -> NotifySubscriber {
         let url = pointsman_config::WebAddress::parse("https://a.org/x").unwrap();
-        NotifySubscriber { topic: "alarms".to_owned(), url, raw, secret: Some("s".to_owned()) }
+        NotifySubscriber { topic: "alarms".to_owned(), url, raw, secret: Some("s".to_owned()), filter: None }
     }
 
     #[test]

@@ -72,6 +72,23 @@ async fn a_request_is_given_up_after_its_retries() {
 }
 
 #[tokio::test]
+async fn as_many_requests_are_under_way_as_the_configuration_says() {
+    let web = WebServer::start().await;
+    let (server, mut client) = with_hook(&web, |config| config.rules.webhooks.in_flight_max = 3).await;
+    web.behave(Manner::Hang);
+    for body in numbers(9) {
+        hook(&mut client, &web.url("/"), &body, json!({ "timeout": "5s" })).await;
+    }
+    let received = web.receives(1).await;
+    let under_way = received.len();
+    web.behave(Manner::Status(200));
+    let figures = figure(&server, "delivered", |count| count == 9).await;
+    assert_eq!(figures["waiting"], json!(0));
+    assert!(under_way <= 3, "{under_way} were under way");
+    assert_eq!(firsts(&web.received()).len(), 9);
+}
+
+#[tokio::test]
 async fn a_timeout_is_a_failure_like_others() {
     let web = WebServer::start().await;
     let (server, mut client) = with_hook(&web, |_| {}).await;

@@ -16,7 +16,7 @@ use super::target::{Load, Target};
 use crate::random;
 use crate::store::{AppendError, Record, Row, Seq, Write};
 
-/// The store is asked again after this when it could not be read.
+/// The store is asked again after this when it could not be read, or not be written.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Rows that are not on disk yet are looked at again after this at the latest.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
@@ -122,7 +122,9 @@ impl Courier {
             }))
             .await;
             let settled = self.settle(now, outcomes);
-            self.commit(settled.writes, settled.gone).await;
+            if !self.commit(settled.writes, settled.gone).await {
+                return Some(READ_AGAIN);
+            }
             if let Some((why, asked)) = settled.failed.into_iter().reduce(worse) {
                 return Some(self.back_off(&why, asked));
             }
@@ -185,15 +187,14 @@ impl Courier {
         wait
     }
 
-    /// Takes what is done out of the table. It is not waited for: what the disk refuses is there again, and is sent again with
-    /// the same id.
-    async fn commit(&self, writes: Vec<Write>, gone: Load) {
-        if writes.is_empty() {
-            return;
-        }
-        if self.outbox.append(writes).await {
+    /// Takes what is done out of the table; false if that cannot be. The disk is not waited for: what it refuses is there again,
+    /// and is sent again with the same id.
+    async fn commit(&self, writes: Vec<Write>, gone: Load) -> bool {
+        let done = writes.is_empty() || self.outbox.append(writes).await;
+        if done {
             self.target.release(gone);
         }
+        done
     }
 }
 

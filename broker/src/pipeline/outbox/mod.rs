@@ -159,7 +159,7 @@ impl Outbox {
         let Notification { topic, message, .. } = notification;
         let subscribers = self.settings.subscribers.iter().filter(|it| it.wants(topic, message));
         let requests = subscribers.enumerate().map(|(number, subscriber)| {
-            let delivery = notification.request(&subscriber.to, rule);
+            let delivery = notification.request(&subscriber.to, rule, self.clock.now_ms());
             self.outgoing(&format!("{}-{number:03}", notification.id), &subscriber.to.url, &delivery)
         });
         requests.collect()

@@ -125,7 +125,7 @@ impl Courier {
             if !self.commit(settled.writes, settled.gone).await {
                 return Some(READ_AGAIN);
             }
-            if let Some((why, asked)) = settled.failed.into_iter().reduce(worse) {
+            if let Some((why, asked)) = worse(settled.failed) {
                 return Some(self.back_off(&why, asked));
             }
         }
@@ -210,8 +210,11 @@ fn parcel(row: Row) -> Parcel {
     Parcel { id: row.sort, bytes, delivery: Delivery::decode(row.value) }
 }
 
-fn worse(left: (String, Option<Duration>), right: (String, Option<Duration>)) -> (String, Option<Duration>) {
-    (left.0, left.1.max(right.1))
+/// The first word, and the longest wait.
+fn worse(failed: Vec<(String, Option<Duration>)>) -> Option<(String, Option<Duration>)> {
+    let asked = failed.iter().filter_map(|(_, asked)| *asked).max();
+    let (why, _) = failed.into_iter().next()?;
+    Some((why, asked))
 }
 
 impl Outbox {

@@ -92,6 +92,14 @@ pub enum StartError {
     /// What the last run left cannot be read.
     #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
+    /// The filter of a subscriber is no event pattern.
+    #[error("the filter of [[rules.notify]] for topic {topic:?} is no event pattern: {problem}")]
+    NotifyFilter {
+        /// The topic that it subscribes to.
+        topic: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A secret that signs requests cannot be found.
     #[error("rules.webhooks.secrets.{name} cannot be read: {problem}")]
     WebhookSecret {

@@ -297,7 +297,7 @@ impl Default for Store {
 }
 
 /// The rule scripts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// The folder of the scripts; if it is not there, the bundled ones are put into the data folder and used.

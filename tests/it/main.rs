@@ -31,4 +31,5 @@ mod sys;
 mod tidy;
 mod topics;
 mod triggers;
+mod webhooks;
 mod websocket;

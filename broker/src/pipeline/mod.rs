@@ -40,7 +40,7 @@ use serde::Serialize;
 pub use active::{Checked, LoadError, check_rules};
 pub use ingest::Intake;
 pub use lanes::LaneStats;
-pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, TargetStatus};
+pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, Subscriber, TargetStatus};
 
 use active::{ActiveRule, ActiveRules};
 use outbox::Afterwards;

@@ -151,14 +151,12 @@ impl Pipeline {
     /// Keeps events of a suspended rule, as far as there is room; the others go to the dead letters.
     fn put_aside_within(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
         let unit = Arc::clone(&piece.unit);
-        let is_kept = |at: usize| match unit.input(at) {
-            Some(input) => {
-                self.progress.park_within(unit.rule.key(unit.trigger), input, self.parked_messages_max)
-            }
-            None => {
+        let is_kept = |at: usize| {
+            let Some(input) = unit.input(at) else {
                 self.telemetry.rule_events_skipped_total.add(1);
-                true
-            }
+                return true;
+            };
+            self.progress.park_within(unit.rule.key(unit.trigger), input, self.parked_messages_max)
         };
         while !piece.range.is_empty() && turn.has_room(desk) {
             let at = piece.range.start;

@@ -269,6 +269,7 @@ impl Prepared {
             limits: rule_limits(config),
             queue_events_max: config.rules.queue_events_max,
             overruns_max: config.rules.overruns_max,
+            parked_messages_max: config.rules.parked_messages_max,
             outbox: outbox_settings(config)?,
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             telemetry: Arc::clone(&telemetry),

@@ -221,6 +221,11 @@ impl Pipeline {
     pub(super) fn commit_failure(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
+        self.add_dead_letter(job, error, commit);
+    }
+
+    /// Puts an event among the dead letters.
+    pub(super) fn add_dead_letter(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
         let id = job.event.id();
         let letter = json!({
             "rule": error.rule, "version": error.version, "handler": error.handler,

@@ -70,6 +70,8 @@ pub struct PipelineParts {
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Messages that are put aside for suspended rules.
+    pub parked_messages_max: usize,
     /// Where rules may send requests to, and how often they are tried.
     pub outbox: OutboxSettings,
     /// Threads that run rules.
@@ -100,6 +102,7 @@ pub struct Pipeline {
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
+    parked_messages_max: usize,
     telemetry: Arc<Telemetry>,
     clock: Arc<Clock>,
     ids: Arc<IdSource>,
@@ -158,6 +161,7 @@ impl Pipeline {
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
+            parked_messages_max: parts.parked_messages_max,
             telemetry: parts.telemetry,
             clock: parts.clock,
             ids: parts.ids,

@@ -145,9 +145,41 @@ impl Pipeline {
         }
         turn.note_ran(&unit, from..piece.range.start);
         if unit.rule.is_suspended() {
-            self.put_aside(&unit, piece.range.clone());
-            piece.range.start = piece.range.end;
+            self.put_aside_within(piece, turn, desk);
         }
+    }
+
+    /// Keeps events of a suspended rule, as far as there is room; the others go to the dead letters.
+    fn put_aside_within(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
+        let unit = Arc::clone(&piece.unit);
+        let is_kept = |at: usize| {
+            let Some(input) = unit.input(at) else {
+                self.telemetry.rule_events_skipped_total.add(1);
+                return true;
+            };
+            self.progress.park_within(unit.rule.key(unit.trigger), input, self.parked_messages_max)
+        };
+        while !piece.range.is_empty() && turn.has_room(desk) {
+            let at = piece.range.start;
+            if !is_kept(at) {
+                let job = unit.job(at, &mut desk.texts);
+                self.turn_away(&job, &mut turn.commit);
+                desk.snapshot.end_run(&mut turn.commit.writes);
+                turn.note_event(monotonic());
+                turn.note_ran(&unit, at..at + 1);
+            }
+            piece.range.start += 1;
+        }
+    }
+
+    /// Leaves an event of a suspended rule among the dead letters, as there is no room to put it aside.
+    fn turn_away(&self, job: &Job<'_>, commit: &mut Commit) {
+        self.telemetry.rule_events_turned_away_total.add(1);
+        let max = self.parked_messages_max;
+        let message = format!(
+            "the rule is suspended, and parked_messages_max ({max}) are put aside for suspended rules: mend the rule's file"
+        );
+        self.add_dead_letter(job, &refusal(job, message), commit);
     }
 
     /// Runs one event and adds what comes of it to the commit.

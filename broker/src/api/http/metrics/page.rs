@@ -254,6 +254,12 @@ fn rules(page: &mut Page, api: &Api) {
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";
     page.gauge("pointsman_rule_events_parked", help, api.pipeline.parked());
+    let help = "Messages for suspended rules that found no room to be put aside: they are dead letters.";
+    page.counter(
+        "pointsman_rule_events_turned_away_total",
+        help,
+        telemetry.rule_events_turned_away_total.get(),
+    );
 }
 
 /// Requests to web servers; how each server fares is at `/api/outbox`.

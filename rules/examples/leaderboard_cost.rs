@@ -72,7 +72,7 @@ fn measure(members: u64, score_end: u64) -> Result<(), Fault> {
     for member in 0..members {
         standings.set(&name_of(member), &standing(), 1);
     }
-    let nanos = (processor_time()? - begun).as_nanos() / u128::from(members);
+    let nanos = processor_time()?.saturating_sub(begun).as_nanos() / u128::from(members);
     let bytes = resident_bytes()?.saturating_sub(before) / members;
     println!("  first submit of each: {nanos} ns, {bytes} bytes a member");
 
@@ -84,7 +84,7 @@ fn measure(members: u64, score_end: u64) -> Result<(), Fault> {
         for (name, new) in names.iter().zip(new) {
             black_box(step(&mut standings, name, new));
         }
-        println!("  {what}: {} ns", (processor_time()? - begun).as_nanos() / u128::from(ROUNDS));
+        println!("  {what}: {} ns", processor_time()?.saturating_sub(begun).as_nanos() / u128::from(ROUNDS));
     }
     Ok(())
 }

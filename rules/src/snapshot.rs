@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::leaderboard::{
     BOARDS_TABLE, SCORES_TABLE, SharedStandings, Standing, Standings, StandingsId, generation_of_row,
 };
+use crate::rule::Index;
 
 /// The tables, frozen. Values are JSON texts, as rules wrote them.
 ///
@@ -24,6 +25,12 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// Says why the table could not be read; the run then fails and changes nothing.
     fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, SnapshotError>;
+
+    /// The indexes of a table, whichever rule declares them, in order.
+    fn indexes(&self, table: &str) -> Vec<Index> {
+        let _ = table;
+        Vec::new()
+    }
 
     /// The generation of a leaderboard's standings; `None` where nothing was ever submitted to them.
     ///

@@ -140,7 +140,7 @@ impl Members {
     }
 
     fn hash(&self, name: &str) -> u32 {
-        (hash_text(self.hash_seed, name) >> 32) as u32
+        hash_text(self.hash_seed, name)
     }
 }
 

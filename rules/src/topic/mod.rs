@@ -1,9 +1,11 @@
 //! Topics, topic filters, and the trie that finds the filters a topic matches.
 
 mod filter;
-mod hash;
+pub(crate) mod hash;
+mod label;
 mod levels;
 mod name;
+mod steps;
 mod trie;
 
 pub use filter::{FilterError, TopicFilter};
@@ -17,8 +19,8 @@ pub(crate) const ONE_LEVEL: &str = "+";
 pub(crate) const ALL_LEVELS: &str = "#";
 
 /// Hashes a text that strangers choose, for a table whose `seed` they cannot guess.
-pub(crate) fn hash_text(seed: u64, text: &str) -> u64 {
-    hash::step(seed, 0, text)
+pub(crate) fn hash_text(seed: u64, text: &str) -> u32 {
+    hash::step(seed, 0, text.as_bytes())
 }
 
 /// Shortens text from outside so that an error message stays readable.

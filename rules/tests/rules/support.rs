@@ -96,8 +96,8 @@ pub(crate) fn compile(engine: &Engine, source: &str) -> Result<Rule, CompileErro
 
 pub(crate) fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     Message {
-        topic: topic.to_owned(),
-        client_id: "c1".to_owned(),
+        topic: topic.into(),
+        client_id: "c1".into(),
         user: None,
         payload: payload.into(),
         qos: 0,

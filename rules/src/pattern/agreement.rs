@@ -3,9 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use serde_json::Value;
 
-use super::{Pattern, PatternSet, Scratch, naive, testing};
+use super::{Pattern, PatternError, PatternSet, Scratch, naive, testing};
 
 fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
     let mut found = Vec::new();
@@ -23,9 +22,9 @@ proptest! {
         patterns in vec(testing::pattern(), 1..8),
         events in vec((testing::event(), 0..8_u8), 1..6),
     ) {
-        let compile = |pattern: &Value| Pattern::compile(&pattern.to_string()).map_err(|error| error.to_string());
-        let compiled: Vec<Pattern> =
-            patterns.iter().map(compile).collect::<Result<_, _>>().map_err(TestCaseError::fail)?;
+        let compiled: Result<Vec<Pattern>, PatternError> =
+            patterns.iter().map(|pattern| Pattern::compile(&pattern.to_string())).collect();
+        let compiled = compiled.unwrap();
         let set = PatternSet::new((0..).zip(&compiled));
         let mut scratch = Scratch::new();
         for (event, style) in &events {

@@ -166,7 +166,7 @@ fn test() -> impl Strategy<Value = Value> {
 pub(super) fn pattern() -> impl Strategy<Value = Value> {
     let leaf = vec(test(), 1..4).prop_map(Value::from);
     let fields = leaf.prop_recursive(3, 12, 3, |inner| {
-        let members = vec((name(), inner.clone()), 1..4).prop_map(object);
+        let members = vec((name(), inner.clone()), 1..4).prop_map(object).boxed();
         let branches = vec(vec((name(), inner), 1..3).prop_map(object), 2..4);
         prop_oneof![
             4 => members.clone(),

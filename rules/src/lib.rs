@@ -16,6 +16,7 @@ mod rule;
 mod rule_set;
 mod snapshot;
 mod state;
+pub mod sql;
 pub mod topic;
 
 pub use effect::{Effect, LogLevel, Outcome};

@@ -11,6 +11,7 @@ mod values;
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub(crate) use options::parse_duration;
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;

@@ -15,8 +15,8 @@ mod natives;
 mod rule;
 mod rule_set;
 mod snapshot;
-mod state;
 pub mod sql;
+mod state;
 pub mod topic;
 
 pub use effect::{Effect, LogLevel, Outcome};

@@ -65,11 +65,7 @@ impl Action {
     }
 
     /// What it asks for, given what was selected.
-    pub(crate) fn effect<'a>(
-        &'a self,
-        scope: &Scope<'a>,
-        output: &Output,
-    ) -> Result<SqlEffect, SqlFailure> {
+    pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<SqlEffect, SqlFailure> {
         self.try_effect(scope, output).map_err(|message| self.failure(message))
     }
 
@@ -100,7 +96,9 @@ impl Action {
                 validate_topic(&topic).map_err(|error| error.to_string())?;
                 if topic.starts_with('$') && !is_reserved {
                     let topic = excerpt(&topic);
-                    return Err(format!("topic {topic:?} starts with `$`, which only `$$` in the file may ask for"));
+                    return Err(format!(
+                        "topic {topic:?} starts with `$`, which only `$$` in the file may ask for"
+                    ));
                 }
                 Ok(SqlEffect::Publish { topic, payload: output.bytes.clone(), qos: *qos, retain: *retain })
             }
@@ -186,7 +184,11 @@ fn republish(parser: &mut Parser<'_>) -> Parsed<Action> {
     if fixed.starts_with('$') && !is_reserved {
         return Err(place.error("topics that start with `$` are reserved: write `$$` to mean one"));
     }
-    let checked = if topic.fixed().is_some() || fixed.contains(['+', '#', '\0']) { validate_topic(fixed) } else { Ok(()) };
+    let checked = if topic.fixed().is_some() || fixed.contains(['+', '#', '\0']) {
+        validate_topic(fixed)
+    } else {
+        Ok(())
+    };
     checked.map_err(|error| place.error(error.to_string()))?;
     let mut qos = 0;
     if parser.take_word("QOS")? {
@@ -219,7 +221,9 @@ fn check_table(name: &str, place: Place) -> Parsed<()> {
         )));
     }
     if name.starts_with('_') {
-        return Err(place.error(format!("table {name:?} is the server's own: take a name without `_` in front")));
+        return Err(
+            place.error(format!("table {name:?} is the server's own: take a name without `_` in front"))
+        );
     }
     Ok(())
 }
@@ -228,6 +232,7 @@ fn check_table(name: &str, place: Place) -> Parsed<()> {
 fn ttl(parser: &mut Parser<'_>) -> Parsed<i64> {
     let (text, place) = parser.text("a duration in quotes, such as '7d'")?;
     let ms = parse_duration(&text).and_then(|duration| i64::try_from(duration.as_millis()).ok());
-    ms.filter(|&ms| ms > 0)
-        .ok_or_else(|| place.error(format!("{:?} is no duration such as '10s', '5m', '2h' or '7d'", excerpt(&text))))
+    ms.filter(|&ms| ms > 0).ok_or_else(|| {
+        place.error(format!("{:?} is no duration such as '10s', '5m', '2h' or '7d'", excerpt(&text)))
+    })
 }

@@ -43,7 +43,8 @@ fn is_same_array(left: &Value<'_>, right: &Value<'_>) -> bool {
         return false;
     };
     let mut pairs = left.iter().zip(&right);
-    left.len() == right.len() && pairs.all(|(left, right)| left.kind() == right.kind() && is_same(left, right))
+    left.len() == right.len()
+        && pairs.all(|(left, right)| left.kind() == right.kind() && is_same(left, right))
 }
 
 fn is_same_object(left: &Value<'_>, right: &Value<'_>) -> bool {

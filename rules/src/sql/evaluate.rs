@@ -23,7 +23,11 @@ impl Expr {
             Self::And(_) | Self::Or(_) | Self::Not(_) => logic(self, scope),
             Self::Array(elements) => {
                 scope.evaluation.charge(elements.len() * 48)?;
-                elements.iter().map(|element| element.evaluate(scope)).collect::<Result<_, _>>().map(Value::Array)
+                elements
+                    .iter()
+                    .map(|element| element.evaluate(scope))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
             }
             Self::Call(call) => call.evaluate(scope),
             Self::Case(case) => choose(case, scope),
@@ -186,7 +190,9 @@ pub(crate) fn cast(value: Value<'_>, to: CastTo) -> Value<'_> {
     match (to, &value) {
         (CastTo::Int | CastTo::Decimal, Value::Null) => Value::Null,
         (CastTo::Int | CastTo::Decimal, Value::Boolean(truth)) => Value::Int((*truth).into()),
-        (CastTo::Int, Value::Text(_)) => value.to_int(Rounding::Truncate).map_or(Value::Undefined, Value::Int),
+        (CastTo::Int, Value::Text(_)) => {
+            value.to_int(Rounding::Truncate).map_or(Value::Undefined, Value::Int)
+        }
         (CastTo::Int, _) => value.to_int(Rounding::HalfAway).map_or(Value::Undefined, Value::Int),
         (CastTo::Decimal, _) => value.to_number().unwrap_or(Value::Undefined),
         (CastTo::Boolean, _) if is_number => {

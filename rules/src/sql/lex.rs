@@ -43,7 +43,8 @@ pub(crate) struct Lexer<'text> {
 
 /// The longer ones first.
 const SIGNS: [&str; 22] = [
-    "<=", ">=", "<>", "!=", "==", "<", ">", "=", "(", ")", "{", "}", "[", "]", ",", ":", ".", "+", "-", "*", "/", "%",
+    "<=", ">=", "<>", "!=", "==", "<", ">", "=", "(", ")", "{", "}", "[", "]", ",", ":", ".", "+", "-", "*",
+    "/", "%",
 ];
 
 impl<'text> Lexer<'text> {
@@ -109,7 +110,9 @@ impl<'text> Lexer<'text> {
         loop {
             let Some(end) = self.rest.find(quote) else {
                 let shown = excerpt(self.rest.lines().next().unwrap_or_default());
-                return Err(place.error(format!("the text that begins with {shown:?} has no closing {quote}")));
+                return Err(
+                    place.error(format!("the text that begins with {shown:?} has no closing {quote}"))
+                );
             };
             text.push_str(self.take(end));
             self.take(1);

@@ -42,7 +42,8 @@ impl SqlRule {
     /// # Errors
     /// Says where the source is wrong, what was expected and what to do.
     pub fn compile(name: &RuleName, file: &str, source: &str) -> Result<Self, CompileError> {
-        let (statement, actions, error_action) = read(source).map_err(|error| located(file, source, error))?;
+        let (statement, actions, error_action) =
+            read(source).map_err(|error| located(file, source, error))?;
         let mut version = String::with_capacity(12);
         for byte in &Sha256::digest(source.as_bytes())[..6] {
             // Writing to a string cannot fail.
@@ -108,7 +109,11 @@ impl SqlRule {
             Err(error) => {
                 outcome.fired = true;
                 let message = error.to_string();
-                outcome.failures.push(SqlFailure { action: "Select", resource: self.name.to_string(), message });
+                outcome.failures.push(SqlFailure {
+                    action: "Select",
+                    resource: self.name.to_string(),
+                    message,
+                });
             }
         }
         if !outcome.failures.is_empty() {

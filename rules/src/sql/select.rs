@@ -39,7 +39,8 @@ pub(crate) fn output<'a>(selection: &'a Selection, scope: &Scope<'a>) -> Result<
         },
         Selected::Items { has_all, items } => {
             let fields = fields(items, scope)?;
-            let mut json = Vec::with_capacity(96 + if *has_all { evaluation.context.payload.len() } else { 0 });
+            let mut json =
+                Vec::with_capacity(96 + if *has_all { evaluation.context.payload.len() } else { 0 });
             json.push(b'{');
             if *has_all {
                 copy_members(evaluation, &fields, &mut json)?;

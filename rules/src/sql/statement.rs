@@ -75,7 +75,8 @@ impl Statement {
 pub(crate) fn begin(text: &str) -> Parsed<Parser<'_>> {
     if text.len() > SQL_BYTES_MAX {
         let bytes = text.len();
-        return Err(Place::START.error(format!("the statement has {bytes} bytes: at most {SQL_BYTES_MAX} are allowed")));
+        return Err(Place::START
+            .error(format!("the statement has {bytes} bytes: at most {SQL_BYTES_MAX} are allowed")));
     }
     Parser::new(text, Place::START)
 }

@@ -69,9 +69,9 @@ impl<'a> Value<'a> {
             Self::Int(number) => Value::Int(number),
             Self::Json(json) => Value::Json(own(json)),
             Self::Null => Value::Null,
-            Self::Object(members) => {
-                Value::Object(members.into_iter().map(|(name, value)| (own(name), value.into_owned())).collect())
-            }
+            Self::Object(members) => Value::Object(
+                members.into_iter().map(|(name, value)| (own(name), value.into_owned())).collect(),
+            ),
             Self::Text(text) => Value::Text(own(text)),
             Self::Undefined => Value::Undefined,
         }
@@ -188,7 +188,9 @@ impl<'a> Value<'a> {
                 .find_map(|(other, value)| (other == name).then_some(value))
                 .unwrap_or(Self::Undefined),
             Self::Json(Cow::Borrowed(json)) => member_of(json, name).map_or(Self::Undefined, Self::from_json),
-            Self::Json(Cow::Owned(json)) => member_of(&json, name).map_or(Self::Undefined, Self::from_owned_json),
+            Self::Json(Cow::Owned(json)) => {
+                member_of(&json, name).map_or(Self::Undefined, Self::from_owned_json)
+            }
             _ => Self::Undefined,
         }
     }
@@ -231,7 +233,9 @@ impl<'a> Value<'a> {
             Self::Text(text) | Self::Json(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
             Self::Array(elements) => elements.iter().map(|element| 48 + element.bytes()).sum(),
-            Self::Object(members) => members.iter().map(|(name, value)| 72 + name.len() + value.bytes()).sum(),
+            Self::Object(members) => {
+                members.iter().map(|(name, value)| 72 + name.len() + value.bytes()).sum()
+            }
             Self::Boolean(_) | Self::Decimal(_) | Self::Int(_) | Self::Null | Self::Undefined => 16,
         }
     }

@@ -22,14 +22,17 @@ fn json() -> impl Strategy<Value = String> {
         Just("null".to_owned()),
         Just("true".to_owned()),
         any::<i64>().prop_map(|number| number.to_string()),
-        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(|number| format!("{number:e}")),
+        any::<f64>()
+            .prop_filter("finite", |number| number.is_finite())
+            .prop_map(|number| format!("{number:e}")),
         any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
     ];
     scalar.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(|elements| format!("[{}]", elements.join(" , "))),
             vec(("[abc]", inner), 0..6).prop_map(|members| {
-                let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]
@@ -39,28 +42,46 @@ fn json() -> impl Strategy<Value = String> {
 /// An expression over the members a, b and c.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        prop::sample::select(vec!["a", "b", "c.a", "1", "-2.5", "'x'", "'12'", "true", "null", "nope", "*"]).prop_map(str::to_owned),
+        prop::sample::select(vec!["a", "b", "c.a", "1", "-2.5", "'x'", "'12'", "true", "null", "nope", "*"])
+            .prop_map(str::to_owned),
         any::<i64>().prop_map(|number| number.to_string()),
     ];
     leaf.prop_recursive(4, 24, 3, |inner| {
         let operators = vec!["+", "-", "*", "/", "%", "=", "<>", "<", ">=", "AND", "OR", "IN"];
         let one = vec![
-            "abs", "acos", "bitnot", "ceil", "chr", "exp", "floor", "isNull", "length", "ln", "lower", "md5", "round", "sign",
-            "sqrt", "tanh", "trim", "numbytes",
+            "abs", "acos", "bitnot", "ceil", "chr", "exp", "floor", "isNull", "length", "ln", "lower", "md5",
+            "round", "sign", "sqrt", "tanh", "trim", "numbytes",
         ];
         let two = vec![
-            "get", "concat", "indexof", "lpad", "substring", "power", "mod", "trunc", "bitxor", "startswith", "regexp_matches",
-            "regexp_substr", "parse_time", "time_to_epoch", "nanvl", "atan2", "decode",
+            "get",
+            "concat",
+            "indexof",
+            "lpad",
+            "substring",
+            "power",
+            "mod",
+            "trunc",
+            "bitxor",
+            "startswith",
+            "regexp_matches",
+            "regexp_substr",
+            "parse_time",
+            "time_to_epoch",
+            "nanvl",
+            "atan2",
+            "decode",
         ];
         let bare = |text: &String| if text == "*" { "a".to_owned() } else { text.clone() };
         prop_oneof![
-            (inner.clone(), prop::sample::select(operators), inner.clone())
-                .prop_map(move |(left, operator, right)| format!("({} {operator} {})", bare(&left), bare(&right))),
-            (prop::sample::select(one), inner.clone()).prop_map(|(name, argument)| format!("{name}({argument})")),
+            (inner.clone(), prop::sample::select(operators), inner.clone()).prop_map(
+                move |(left, operator, right)| format!("({} {operator} {})", bare(&left), bare(&right))
+            ),
+            (prop::sample::select(one), inner.clone())
+                .prop_map(|(name, argument)| format!("{name}({argument})")),
             (prop::sample::select(two), inner.clone(), inner.clone())
                 .prop_map(|(name, left, right)| format!("{name}({left}, {right})")),
             inner.clone().prop_map(move |value| format!("cast({} AS Int)", bare(&value))),
-            inner.prop_map(move |value| format!("(SELECT VALUE {} FROM a)", bare(&value))),
+            inner.prop_map(move |value| format!("(SELECT VALUE ({}) FROM a)", bare(&value))),
         ]
     })
 }
@@ -94,30 +115,37 @@ proptest! {
 
     #[test]
     fn the_reader_agrees_with_another(payload in json(), broken_at in any::<prop::sample::Index>(), byte: u8) {
-        let is_json = |text: &[u8]| {
-            let sql = "SELECT aws_lambda('echo', *).got AS x FROM 'a'";
-            let output = evaluate(sql, &message("a", text.to_vec())).unwrap().unwrap();
-            (output != "{}").then_some(output)
+        let member = |bytes: &[u8]| -> serde_json::Value {
+            let found = evaluate("SELECT a FROM 'a'", &message("a", bytes.to_vec())).unwrap().unwrap();
+            serde_json::from_slice(&found).unwrap()
         };
-        let value: serde_json::Value = serde_json::from_str(&payload).unwrap();
-        let output = is_json(payload.as_bytes()).unwrap();
-        prop_assert_eq!(&serde_json::from_slice::<serde_json::Value>(&output).unwrap()["x"], &value);
-        let mut broken = payload.into_bytes();
-        let at = broken_at.index(broken.len());
-        broken[at] = byte;
-        // What another reader takes is selected as it is; of what it refuses no member is found.
-        let found = evaluate("SELECT a FROM 'a'", &message("a", broken.clone())).unwrap().unwrap();
-        let theirs = serde_json::from_slice::<serde_json::Value>(&broken).ok();
-        let member = theirs.as_ref().and_then(|value| value.get("a"));
-        if theirs.is_some() {
-            prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&found).unwrap().get("a"), member);
+        let mut text = format!("{{\"a\": {payload} }}").into_bytes();
+        let theirs: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        prop_assert_eq!(member(&text), theirs);
+        let at = broken_at.index(text.len());
+        text[at] = byte;
+        match serde_json::from_slice::<serde_json::Value>(&text) {
+            Ok(theirs) => {
+                let found = member(&text);
+                prop_assert_eq!(found.get("a"), theirs.get("a"));
+            }
+            // What that reader holds too large is none of our business.
+            Err(error) if error.to_string().contains("out of range") => {}
+            Err(error) => {
+                let found = evaluate("SELECT a FROM 'a'", &message("a", text.clone())).unwrap().unwrap();
+                prop_assert_eq!(found, "{}", "{} in {:?}", error, String::from_utf8_lossy(&text));
+            }
         }
     }
 
     #[test]
     fn no_expression_panics_and_its_value_is_json(expression in expression(), payload in json()) {
         let expression = if expression == "*" { "a" } else { &expression };
-        if let Ok(Some(output)) = evaluate(&format!("SELECT {expression} AS x"), &message("a", payload)) {
+        let sql = format!("SELECT {expression} AS x");
+        // Some arguments are refused when they are read.
+        if Statement::parse(&sql).is_ok()
+            && let Ok(Some(output)) = evaluate(&sql, &message("a", payload))
+        {
             let read = serde_json::from_slice::<serde_json::Value>(&output);
             // Numbers may be larger than that reader can hold.
             let is_json = read.as_ref().map_or_else(|error| error.to_string().contains("out of range"), |_| true);

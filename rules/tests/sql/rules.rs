@@ -37,7 +37,12 @@ fn every_action_asks_for_its_effect() {
     assert_eq!(
         outcome.effects,
         [
-            SqlEffect::Publish { topic: text("chat/pub/lobby"), payload: output.clone(), qos: 1, retain: true },
+            SqlEffect::Publish {
+                topic: text("chat/pub/lobby"),
+                payload: output.clone(),
+                qos: 1,
+                retain: true
+            },
             SqlEffect::Put {
                 table: text("chat"),
                 hash: text("lobby"),
@@ -61,7 +66,9 @@ fn a_failing_action_stops_no_other_and_the_error_action_runs_once() {
     let outcome = run(ALL, "{\"room\":\"#\"}");
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.effects.len(), 5, "four others and the error action: {outcome:?}");
-    let Some(SqlEffect::Publish { topic, payload, .. }) = outcome.effects.last() else { panic!("{outcome:?}") };
+    let Some(SqlEffect::Publish { topic, payload, .. }) = outcome.effects.last() else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(topic, "errors/chat/out");
     let document: Value = serde_json::from_slice(payload).unwrap();
     let trace = document["cloudwatchTraceId"].clone();
@@ -90,20 +97,48 @@ fn computed_targets_are_checked() {
         assert_eq!(outcome.failures[0].message, expected, "{action} {payload}");
     };
     check("REPUBLISH '${t}'", "{\"t\":\"\"}", "topic is empty: give it at least one character");
-    check("REPUBLISH '${t}'", "{\"t\":\"a+\"}", "topic \"a+\" holds the wildcard `+` at byte 1: only filters may have wildcards");
-    check("REPUBLISH 'a/${t}'", "{\"t\":\"\\u0000\"}", "topic \"a/\\0\" holds the null character at byte 2: remove it");
-    check("REPUBLISH '${t}'", "{\"t\":\"$aws/x\"}", "topic \"$aws/x\" starts with `$`, which only `$$` in the file may ask for");
+    check(
+        "REPUBLISH '${t}'",
+        "{\"t\":\"a+\"}",
+        "topic \"a+\" holds the wildcard `+` at byte 1: only filters may have wildcards",
+    );
+    check(
+        "REPUBLISH 'a/${t}'",
+        "{\"t\":\"\\u0000\"}",
+        "topic \"a/\\0\" holds the null character at byte 2: remove it",
+    );
+    check(
+        "REPUBLISH '${t}'",
+        "{\"t\":\"$aws/x\"}",
+        "topic \"$aws/x\" starts with `$`, which only `$$` in the file may ask for",
+    );
     check("REPUBLISH 'a/${nope}'", "{}", "${nope} has no value for this message");
     check("REPUBLISH 'a/${n}'", "{\"n\":null}", "${n} has no value for this message");
     check("TABLE 't' KEY '${k}'", "{\"k\":\"\"}", "the key is empty: name what the row belongs to");
-    check("TABLE 't' KEY '${k}'", &format!("{{\"k\":\"{}\"}}", "x".repeat(2_000)), "a key part has 2000 bytes: at most 1024 are allowed");
-    check("TABLE 't' KEY 'k' SORT '${k}'", "{\"k\":\"\\u0000\"}", "a key part holds the null character: remove it");
+    check(
+        "TABLE 't' KEY '${k}'",
+        &format!("{{\"k\":\"{}\"}}", "x".repeat(2_000)),
+        "a key part has 2000 bytes: at most 1024 are allowed",
+    );
+    check(
+        "TABLE 't' KEY 'k' SORT '${k}'",
+        "{\"k\":\"\\u0000\"}",
+        "a key part holds the null character: remove it",
+    );
     check("TABLE 't' KEY 'k'", "no JSON", "the payload is not JSON: store encode(*, 'base64')");
-    check("EVENT SOURCE '${s}' TYPE 'x'", "{\"s\":\"aws.iot\"}", "the source \"aws.iot\" begins with `aws.`, which is reserved");
+    check(
+        "EVENT SOURCE '${s}' TYPE 'x'",
+        "{\"s\":\"aws.iot\"}",
+        "the source \"aws.iot\" begins with `aws.`, which is reserved",
+    );
     check("EVENT SOURCE 's' TYPE 'x'", "[1]", "the detail of an event must be a JSON object: select members");
     check("NOTIFY '${t}'", "{\"t\":\"\"}", "the topic has 0 bytes: 1 to 256 are allowed");
     let long = format!("{{\"t\":\"{}\"}}", "x".repeat(70_000));
-    check("REPUBLISH '${t}'", &long, "the limit TEMPLATE_BYTES_MAX is reached: select less, or split the message");
+    check(
+        "REPUBLISH '${t}'",
+        &long,
+        "the limit TEMPLATE_BYTES_MAX is reached: select less, or split the message",
+    );
     let reserved = run("SELECT * FROM 'a' THEN REPUBLISH '$$aws/${t}'", "{\"t\":\"x\"}");
     assert!(matches!(&reserved.effects[..], [SqlEffect::Publish { topic, .. }] if topic == "$aws/x"));
 }
@@ -113,9 +148,15 @@ fn a_statement_that_cannot_be_evaluated_is_told_to_the_error_action() {
     let text = "SELECT *, 1 AS a FROM 'a' THEN REPUBLISH 'b' ON ERROR TABLE 'failures' KEY '${traceid()}'";
     let outcome = run(text, "no JSON");
     assert_eq!(outcome.failures[0].action, "Select");
-    assert!(matches!(&outcome.effects[..], [SqlEffect::Put { table, .. }] if table == "failures"), "{outcome:?}");
+    assert!(
+        matches!(&outcome.effects[..], [SqlEffect::Put { table, .. }] if table == "failures"),
+        "{outcome:?}"
+    );
 
-    let rule = compile("SELECT get_dynamodb('broken', 'k', 'v') AS a FROM 'a' THEN REPUBLISH 'b' ON ERROR REPUBLISH 'c'").unwrap();
+    let rule = compile(
+        "SELECT get_dynamodb('broken', 'k', 'v') AS a FROM 'a' THEN REPUBLISH 'b' ON ERROR REPUBLISH 'c'",
+    )
+    .unwrap();
     let error = rule.run(&message("a", "{}"), &Tables::default(), &Echo).unwrap_err();
     assert!(matches!(error, SqlRunError::Snapshot { .. }), "worth another try: {error}");
 }
@@ -132,22 +173,82 @@ fn files_are_refused_with_line_and_caret() {
         let error = compile(text).expect_err(text);
         assert_eq!((error.line, error.column, error.message.as_str()), (line, column, message), "{text}");
     };
-    check("SELECT *", 1, 9, "an operator, `,`, FROM, WHERE or THEN with an action was expected, and here is the end");
-    check("SELECT *\nTHEN", 2, 5, "REPUBLISH, TABLE, DELETE, EVENT or NOTIFY was expected, and here is the end");
-    check("SELECT * THEN REPUBLISH '$aws/x'", 1, 26, "topics that start with `$` are reserved: write `$$` to mean one");
+    check(
+        "SELECT *",
+        1,
+        9,
+        "an operator, `,`, FROM, WHERE or THEN with an action was expected, and here is the end",
+    );
+    check(
+        "SELECT *\nTHEN",
+        2,
+        5,
+        "REPUBLISH, TABLE, DELETE, EVENT or NOTIFY was expected, and here is the end",
+    );
+    check(
+        "SELECT * THEN REPUBLISH '$aws/x'",
+        1,
+        26,
+        "topics that start with `$` are reserved: write `$$` to mean one",
+    );
     check("SELECT * THEN REPUBLISH ''", 1, 26, "topic is empty: give it at least one character");
-    check("SELECT * THEN REPUBLISH 'a/+/${b}'", 1, 26, "topic \"a/+/\" holds the wildcard `+` at byte 2: only filters may have wildcards");
+    check(
+        "SELECT * THEN REPUBLISH 'a/+/${b}'",
+        1,
+        26,
+        "topic \"a/+/\" holds the wildcard `+` at byte 2: only filters may have wildcards",
+    );
     check("SELECT * THEN REPUBLISH 'a' QOS 3", 1, 33, "QOS is 0, 1 or 2, not 3");
-    check("SELECT * THEN REPUBLISH 'a/${b'", 1, 31, "`}` after the expression of a template was expected, and here is the end");
-    check("SELECT *\nTHEN REPUBLISH 'a/${b c}'", 2, 23, "`}` after the expression of a template was expected, and here is `c`");
-    check("SELECT * THEN REPUBLISH 'a/${nope(1)}'", 1, 30, "there is no function `nope`: docs/SQL.md lists all of them");
-    check("SELECT * THEN TABLE 'a b' KEY 'k'", 1, 22, "table name \"a b\" is not 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`");
-    check("SELECT * THEN TABLE '_x' KEY 'k'", 1, 22, "table \"_x\" is the server's own: take a name without `_` in front");
+    check(
+        "SELECT * THEN REPUBLISH 'a/${b'",
+        1,
+        31,
+        "`}` after the expression of a template was expected, and here is the end",
+    );
+    check(
+        "SELECT *\nTHEN REPUBLISH 'a/${b c}'",
+        2,
+        23,
+        "`}` after the expression of a template was expected, and here is `c`",
+    );
+    check(
+        "SELECT * THEN REPUBLISH 'a/${nope(1)}'",
+        1,
+        30,
+        "there is no function `nope`: docs/SQL.md lists all of them",
+    );
+    check(
+        "SELECT * THEN TABLE 'a b' KEY 'k'",
+        1,
+        22,
+        "table name \"a b\" is not 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`",
+    );
+    check(
+        "SELECT * THEN TABLE '_x' KEY 'k'",
+        1,
+        22,
+        "table \"_x\" is the server's own: take a name without `_` in front",
+    );
     check("SELECT * THEN TABLE 'x'", 1, 24, "KEY was expected, and here is the end");
-    check("SELECT * THEN TABLE 'x' KEY 'k' TTL '1y'", 1, 38, "\"1y\" is no duration such as '10s', '5m', '2h' or '7d'");
-    check("SELECT * THEN NOTIFY ''", 1, 23, "the topic of the notification in quotes was expected, and here is an empty text");
+    check(
+        "SELECT * THEN TABLE 'x' KEY 'k' TTL '1y'",
+        1,
+        38,
+        "\"1y\" is no duration such as '10s', '5m', '2h' or '7d'",
+    );
+    check(
+        "SELECT * THEN NOTIFY ''",
+        1,
+        23,
+        "the topic of the notification in quotes was expected, and here is an empty text",
+    );
     check("SELECT * THEN REPUBLISH 'a' ON FIRE", 1, 32, "ERROR was expected, and here is `FIRE`");
-    check("SELECT * THEN REPUBLISH 'a' b", 1, 29, "a setting of the action, `,`, ON ERROR or the end was expected, and here is `b`");
+    check(
+        "SELECT * THEN REPUBLISH 'a' b",
+        1,
+        29,
+        "a setting of the action, `,`, ON ERROR or the end was expected, and here is `b`",
+    );
     let many = vec!["REPUBLISH 'a'"; 11].join(", ");
     check(&format!("SELECT * THEN {many}"), 1, 165, "a rule has at most 10 actions");
     let shown = compile("SELECT *\nFROM 'a' THEN PUBLISH").unwrap_err().to_string();

@@ -7,7 +7,8 @@ use pointsman_rules::sql::{SqlRunError, Statement};
 use crate::support::{evaluate, message};
 
 fn select(sql: &str, payload: &str) -> Option<String> {
-    let output = evaluate(sql, &message("a/b", payload.to_owned())).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let output =
+        evaluate(sql, &message("a/b", payload.to_owned())).unwrap_or_else(|error| panic!("{sql}: {error}"));
     output.map(|output| String::from_utf8(output.to_vec()).unwrap())
 }
 
@@ -46,7 +47,10 @@ fn many_members_are_found() {
         let _ = write!(payload, "\"m{index}\":{index},");
     }
     payload.push_str("\"last\":true}");
-    assert_eq!(select("SELECT m0, m11, m12, m39, last", &payload).unwrap(), "{\"m0\":0,\"m11\":11,\"m12\":12,\"m39\":39,\"last\":true}");
+    assert_eq!(
+        select("SELECT m0, m11, m12, m39, last", &payload).unwrap(),
+        "{\"m0\":0,\"m11\":11,\"m12\":12,\"m39\":39,\"last\":true}"
+    );
 }
 
 #[test]
@@ -87,15 +91,22 @@ fn every_limit_is_reached() {
     let text = format!("{{\"s\":\"{}\"}}", "x".repeat(200_000));
     let fail = |sql: &str, payload: &str| evaluate(sql, &message("a", payload.to_owned())).unwrap_err();
     let many = vec!["s"; 200].join(",");
-    assert_eq!(fail(&format!("SELECT length(concat({many})) AS n"), &text), SqlRunError::Limit("WORK_BYTES_MAX"));
+    assert_eq!(
+        fail(&format!("SELECT length(concat({many})) AS n"), &text),
+        SqlRunError::Limit("WORK_BYTES_MAX")
+    );
     assert_eq!(fail("SELECT length(replace(s, 'x', s)) AS n", &text), SqlRunError::Limit("WORK_BYTES_MAX"));
-    assert_eq!(fail("SELECT length(regexp_replace(s, 'x', s)) AS n", &text), SqlRunError::Limit("WORK_BYTES_MAX"));
+    assert_eq!(
+        fail("SELECT length(regexp_replace(s, 'x', s)) AS n", &text),
+        SqlRunError::Limit("WORK_BYTES_MAX")
+    );
     assert_eq!(fail("SELECT s AS a, s AS b", &text), SqlRunError::Limit("OUTPUT_BYTES_MAX"));
     let array = format!("{{\"e\":[{}1]}}", "1,".repeat(2_000));
     assert_eq!(fail("SELECT (SELECT VALUE * FROM e) AS x", &array), SqlRunError::Limit("QUERY_ITEMS_MAX"));
-    let patterns = (0..80).map(|n| format!("regexp_matches('a', 'a' + {n}) AS p{n}")).collect::<Vec<_>>().join(",");
+    let patterns =
+        (0..80).map(|n| format!("regexp_matches('a', 'a' + {n}) AS p{n}")).collect::<Vec<_>>().join(",");
     assert_eq!(fail(&format!("SELECT {patterns}"), "{}"), SqlRunError::Limit("WORK_BYTES_MAX"));
-    let deep = "[".repeat(65) + &"]".repeat(65);
+    let deep = ["[", "]"].map(|bracket| bracket.repeat(65)).concat();
     assert!(matches!(fail("SELECT *, 1 AS a", &deep), SqlRunError::NoObject(_)), "too deep is no JSON");
     assert_eq!(select("SELECT VALUE a", &format!("{{\"a\":{}}}", "9".repeat(400))).unwrap(), "1E400");
 }
@@ -109,29 +120,63 @@ fn errors_say_what_was_expected_and_where() {
     check("SELECT * FROM", "line 1, column 14: a topic filter in quotes was expected, and here is the end");
     check("SELEC * FROM 'a'", "line 1, column 1: SELECT was expected, and here is `SELEC`");
     check("SELECT *\nFROM 'a' WHERE", "line 2, column 15: an expression was expected, and here is the end");
-    check("SELECT * FROM 'a/#/b'", "line 1, column 16: filter \"a/#/b\" has levels after `#`: `#` must be the last level");
+    check(
+        "SELECT * FROM 'a/#/b'",
+        "line 1, column 16: filter \"a/#/b\" has levels after `#`: `#` must be the last level",
+    );
     check("", "line 1, column 1: SELECT was expected, and here is the end");
-    check("SELECT a b FROM 'a'", "line 1, column 10: an operator, `,`, FROM, WHERE or the end was expected, and here is `b`");
-    check("SELECT a + FROM 'a'", "line 1, column 12: an expression (a member of that name is had by get(*, '…')) was expected, and here is `FROM`");
+    check(
+        "SELECT a b FROM 'a'",
+        "line 1, column 10: an operator, `,`, FROM, WHERE or the end was expected, and here is `b`",
+    );
+    check(
+        "SELECT a + FROM 'a'",
+        "line 1, column 12: an expression (a member of that name is had by get(*, '…')) was expected, and here is `FROM`",
+    );
     check("SELECT 1 + 1 FROM 'a'", "line 1, column 8: this item has no name of its own: give it one with AS");
-    check("SELECT foo(a) AS b", "line 1, column 8: there is no function `foo`: docs/SQL.md lists all of them");
+    check(
+        "SELECT foo(a) AS b",
+        "line 1, column 8: there is no function `foo`: docs/SQL.md lists all of them",
+    );
     check("SELECT upper() AS b", "line 1, column 8: the function upper takes 1 arguments, not 0");
     check("SELECT get(a) AS b", "line 1, column 8: the function get takes 2 arguments, not 1");
     check("SELECT 'a FROM", "line 1, column 8: the text that begins with \"a FROM\" has no closing '");
     check("SELECT a ; b", "line 1, column 10: the character ';' has no meaning here");
-    check("SELECT cast(a AS Float) AS b", "line 1, column 18: there is no type \"Float\": there are Bool, Boolean, Decimal, Double, Int, Integer, Ntext, Nvarchar, String, Text, Varchar");
-    check("SELECT CASE WHEN a THEN b END AS c", "line 1, column 13: the value that CASE compares was expected, and here is `WHEN`");
-    check("SELECT 5x AS a", "line 1, column 8: \"5x\" is no number, and names begin with a letter: use get(*, '…') for other members");
-    check("SELECT encode(a, 'hex') AS b", "line 1, column 8: the function encode knows 'base64' only, not \"hex\"");
-    check("SELECT parse_time('yyyy-QQ', 1) AS b", "line 1, column 8: the letter `Q` has no meaning in the date pattern \"yyyy-QQ\": put text in quotes");
-    check("SELECT parse_time('yyyy', 1, 'Mars/Base') AS b", "line 1, column 8: there is no time zone \"Mars/Base\"");
-    check("SELECT get_thing_shadow('a') AS b", "line 1, column 8: the function get_thing_shadow is not offered: there are no shadows: keep the state in a table, and read it with get_dynamodb");
+    check(
+        "SELECT cast(a AS Float) AS b",
+        "line 1, column 18: there is no type \"Float\": there are Bool, Boolean, Decimal, Double, Int, Integer, Ntext, Nvarchar, String, Text, Varchar",
+    );
+    check(
+        "SELECT CASE WHEN a THEN b END AS c",
+        "line 1, column 13: the value that CASE compares was expected, and here is `WHEN`",
+    );
+    check(
+        "SELECT 5x AS a",
+        "line 1, column 8: \"5x\" is no number, and names begin with a letter: use get(*, '…') for other members",
+    );
+    check(
+        "SELECT encode(a, 'hex') AS b",
+        "line 1, column 8: the function encode knows 'base64' only, not \"hex\"",
+    );
+    check(
+        "SELECT parse_time('yyyy-QQ', 1) AS b",
+        "line 1, column 8: the letter `Q` has no meaning in the date pattern \"yyyy-QQ\": put text in quotes",
+    );
+    check(
+        "SELECT parse_time('yyyy', 1, 'Mars/Base') AS b",
+        "line 1, column 8: there is no time zone \"Mars/Base\"",
+    );
+    check(
+        "SELECT get_thing_shadow('a') AS b",
+        "line 1, column 8: the function get_thing_shadow is not offered: there are no shadows: keep the state in a table, and read it with get_dynamodb",
+    );
     let regex = Statement::parse("SELECT regexp_matches(a, '(') AS b").unwrap_err().to_string();
     assert!(regex.contains("unclosed group"), "{regex}");
-    let bomb = Statement::parse("SELECT regexp_matches(a, '((a{100}){100}){100}') AS b").unwrap_err().to_string();
+    let bomb =
+        Statement::parse("SELECT regexp_matches(a, '((a{100}){100}){100}') AS b").unwrap_err().to_string();
     assert!(bomb.contains("size limit"), "{bomb}");
     let deep = format!("SELECT {}1{} AS a", "(".repeat(100), ")".repeat(100));
-    check(&deep, "line 1, column 55: expressions lie more than 48 deep");
+    check(&deep, "line 1, column 56: expressions lie more than 48 deep");
     let long = format!("SELECT '{}' AS a", "x".repeat(70_000));
     check(&long, "line 1, column 1: the statement has 70014 bytes: at most 65536 are allowed");
 }

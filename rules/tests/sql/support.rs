@@ -66,7 +66,8 @@ pub(crate) fn evaluate(sql: &str, message: &Message) -> Result<Option<Bytes>, Sq
 pub(crate) fn value_of(expression: &str, payload: &str) -> Option<Value> {
     let output = evaluate(&format!("SELECT {expression} AS x"), &message("a/b/c", payload.to_owned()));
     let output = output.unwrap_or_else(|error| panic!("{expression}: {error}")).expect("there is no WHERE");
-    let json: Value = serde_json::from_slice(&output).unwrap_or_else(|error| panic!("{expression}: {error} in {output:?}"));
+    let json: Value =
+        serde_json::from_slice(&output).unwrap_or_else(|error| panic!("{expression}: {error} in {output:?}"));
     json.get("x").cloned()
 }
 

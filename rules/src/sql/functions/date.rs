@@ -16,7 +16,17 @@ pub(super) const DEFINITIONS: &[Definition] =
     &[Definition::new("parse_time", 2, 3, parse_time), Definition::new("time_to_epoch", 2, 2, time_to_epoch)];
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 pub(super) const WEEKDAYS: [&str; 7] =
@@ -133,7 +143,8 @@ fn write_field(letter: char, count: usize, time: &Zoned, out: &mut String) {
 /// The fields that are no numbers.
 fn write_words(letter: char, count: usize, time: &Zoned, out: &mut String) {
     let named = |names: &[&'static str], index: i8| {
-        let name = usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
+        let name =
+            usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
         if count < 4 { &name[..3.min(name.len())] } else { name }
     };
     match letter {
@@ -189,7 +200,8 @@ pub(super) fn read_offset(text: &str) -> Option<Offset> {
         (None, 4) => digits.split_at_checked(2)?,
         (None, _) => (digits, "0"),
     };
-    let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<i32>().ok())?;
+    let number =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<i32>().ok())?;
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     if hours > 25 || minutes > 59 {
         return None;

@@ -73,7 +73,13 @@ fn is_number(letter: char, count: usize) -> bool {
 
 impl Fields {
     /// Reads one field and gives what follows it.
-    fn read<'text>(&mut self, letter: char, count: usize, is_fixed: bool, rest: &'text str) -> Option<&'text str> {
+    fn read<'text>(
+        &mut self,
+        letter: char,
+        count: usize,
+        is_fixed: bool,
+        rest: &'text str,
+    ) -> Option<&'text str> {
         if !is_number(letter, count) {
             return self.read_word(letter, count, rest);
         }
@@ -95,7 +101,8 @@ impl Fields {
         match letter {
             'y' | 'Y' => {
                 // Two digits are of the years 1970 to 2069.
-                let century = if count == 2 && len == 2 { if number < 70 { 2_000 } else { 1_900 } } else { 0 };
+                let century =
+                    if count == 2 && len == 2 { if number < 70 { 2_000 } else { 1_900 } } else { 0 };
                 let year = i16::try_from(number + century).ok()?;
                 self.year = if is_negative { -year } else { year };
             }
@@ -119,7 +126,8 @@ impl Fields {
         let (word, after) = rest.split_at(letters);
         let among = |names: &[&str]| {
             names.iter().position(|name| {
-                name.eq_ignore_ascii_case(word) || name.get(..3).is_some_and(|short| short.eq_ignore_ascii_case(word))
+                name.eq_ignore_ascii_case(word)
+                    || name.get(..3).is_some_and(|short| short.eq_ignore_ascii_case(word))
             })
         };
         match letter {

@@ -61,9 +61,10 @@ fn get<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
             _ => Value::Undefined,
         },
         Type::Text => match (index(), value.into_text()) {
-            (Some(index), Some(text)) => {
-                text.chars().nth(index).map_or(Value::Undefined, |character| Value::text(character.to_string()))
-            }
+            (Some(index), Some(text)) => text
+                .chars()
+                .nth(index)
+                .map_or(Value::Undefined, |character| Value::text(character.to_string())),
             _ => Value::Undefined,
         },
         _ => Value::Undefined,

@@ -36,7 +36,9 @@ pub(super) const DEFINITIONS: &[Definition] = &[
 pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > REGEX_BYTES_MAX {
         let bytes = pattern.len();
-        return Err(format!("the regular expression has {bytes} bytes: at most {REGEX_BYTES_MAX} are allowed"));
+        return Err(format!(
+            "the regular expression has {bytes} bytes: at most {REGEX_BYTES_MAX} are allowed"
+        ));
     }
     RegexBuilder::new(pattern)
         .size_limit(REGEX_COMPILED_BYTES_MAX)

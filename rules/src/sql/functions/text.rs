@@ -23,23 +23,23 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         })
     }),
     Definition::new("length", 1, 1, |arguments| on_text(arguments, |text| Some(count(text.chars().count())))),
-    Definition::new("lower", 1, 1, |arguments| on_text(arguments, |text| Some(Value::text(text.to_lowercase())))),
-    Definition::new("lpad", 2, 2, |arguments| {
-        pad(arguments, |text, blanks| format!("{:blanks$}{text}", ""))
+    Definition::new("lower", 1, 1, |arguments| {
+        on_text(arguments, |text| Some(Value::text(text.to_lowercase())))
     }),
+    Definition::new("lpad", 2, 2, |arguments| pad(arguments, |text, blanks| format!("{:blanks$}{text}", ""))),
     Definition::new("ltrim", 1, 1, |arguments| trim(arguments, str::trim_start)),
     Definition::new("numbytes", 1, 1, |arguments| on_text(arguments, |text| Some(count(text.len())))),
     Definition::new("replace", 3, 3, replace),
-    Definition::new("rpad", 2, 2, |arguments| {
-        pad(arguments, |text, blanks| format!("{text}{:blanks$}", ""))
-    }),
+    Definition::new("rpad", 2, 2, |arguments| pad(arguments, |text, blanks| format!("{text}{:blanks$}", ""))),
     Definition::new("rtrim", 1, 1, |arguments| trim(arguments, str::trim_end)),
     Definition::new("startswith", 2, 2, |arguments| {
         on_texts(arguments, |text, start| Value::Boolean(text.starts_with(start)))
     }),
     Definition::new("substring", 2, 3, substring),
     Definition::new("trim", 1, 1, |arguments| trim(arguments, str::trim)),
-    Definition::new("upper", 1, 1, |arguments| on_text(arguments, |text| Some(Value::text(text.to_uppercase())))),
+    Definition::new("upper", 1, 1, |arguments| {
+        on_text(arguments, |text| Some(Value::text(text.to_uppercase())))
+    }),
 ];
 
 fn count(number: usize) -> Value<'static> {

@@ -12,8 +12,10 @@ use super::limits::EXPRESSION_DEPTH_MAX;
 pub(crate) type Parsed<T> = Result<T, SqlError>;
 
 /// Words that cannot be names of members where an expression is expected; `get(*, '…')` reaches those.
-const RESERVED: [&str; 14] =
-    ["AND", "AS", "CASE", "ELSE", "END", "FALSE", "FROM", "NOT", "NULL", "OR", "SELECT", "THEN", "TRUE", "WHERE"];
+const RESERVED: [&str; 14] = [
+    "AND", "AS", "CASE", "ELSE", "END", "FALSE", "FROM", "NOT", "NULL", "OR", "SELECT", "THEN", "TRUE",
+    "WHERE",
+];
 
 /// The parser: the token that is next, and where it begins.
 #[derive(Clone, Debug)]

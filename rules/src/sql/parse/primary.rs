@@ -83,7 +83,9 @@ impl Parser<'_> {
                     return self.exists();
                 }
                 let arguments = self.list(")", Self::argument)?;
-                return functions::call(word, arguments).map(Expr::Call).map_err(|message| place.error(message));
+                return functions::call(word, arguments)
+                    .map(Expr::Call)
+                    .map_err(|message| place.error(message));
             }
         };
         self.advance()?;

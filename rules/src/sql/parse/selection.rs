@@ -27,7 +27,11 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(if has_all && items.is_empty() { Selected::Value(Expr::All) } else { Selected::Items { has_all, items } })
+        Ok(if has_all && items.is_empty() {
+            Selected::Value(Expr::All)
+        } else {
+            Selected::Items { has_all, items }
+        })
     }
 
     /// Whether `VALUE` is next and means the keyword: it is also a usual name of a member.
@@ -42,7 +46,8 @@ impl Parser<'_> {
         match &ahead.token {
             Token::Number(_) | Token::Text(_) | Token::Sign("(" | "[" | "{") => true,
             Token::Word(word) => {
-                !is_clause(word) && !["AND", "OR", "IN", "ON"].iter().any(|other| other.eq_ignore_ascii_case(word))
+                !is_clause(word)
+                    && !["AND", "OR", "IN", "ON"].iter().any(|other| other.eq_ignore_ascii_case(word))
             }
             // `VALUE *` ends there; `value * 2` does not.
             Token::Sign("*") => {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::webhooks::{NotifySubscriber, Webhooks};
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -317,6 +318,10 @@ pub struct Rules {
     pub queue_events_max: usize,
     /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Requests that rules send to web servers.
+    pub webhooks: Webhooks,
+    /// Web servers that are told of notifications.
+    pub notify: Vec<NotifySubscriber>,
 }
 
 impl Default for Rules {
@@ -331,6 +336,8 @@ impl Default for Rules {
             effects_max: 100,
             queue_events_max: 10_000,
             overruns_max: 5,
+            webhooks: Webhooks::default(),
+            notify: Vec::new(),
         }
     }
 }

@@ -43,8 +43,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, payload, sql) in CASES.into_iter().filter(|(name, ..)| name.contains(&only)) {
         let rule = SqlRule::compile(&RuleName::parse("bench")?, "bench.sql", sql)?;
         let message = Message {
-            topic: "chat/out".to_owned(),
-            client_id: "client-1".to_owned(),
+            topic: "chat/out".into(),
+            client_id: "client-1".into(),
             user: None,
             payload: payload.into(),
             qos: 0,

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Engine, check};
 use crate::error::{CompileError, explain};
-use crate::rule::{Rule, RuleName, Trigger};
-use crate::state::{Guard, Names, Registration, State};
+use crate::rule::{Rule, RuleName};
+use crate::state::{Declared, Guard, Names, Registration, State};
+use crate::trigger::Trigger;
 
 const VERSION_DIGITS: usize = 12;
 
@@ -34,7 +35,7 @@ impl Engine {
         let assigned_into =
             check::assigned_into(&first).map_err(|fault| fail(fault.position, fault.message))?;
         let assigned_into = Arc::new(assigned_into);
-        let (registrations, constants) = self
+        let (declared, constants) = self
             .run_top_level(&first, Arc::clone(&assigned_into))
             .map_err(|(position, message)| fail(position, message))?;
         check::no_parameter_named_like_a_constant(&first, &constants)
@@ -43,11 +44,11 @@ impl Engine {
             .map_err(|fault| fail(fault.position, fault.message))?;
         let ast = self.strict.compile_with_scope(&constants, source).map_err(parse_failed)?;
 
-        let triggers = registrations.into_iter().map(|registration| {
+        let triggers = declared.registrations.into_iter().map(|registration| {
             check::handler_exists(&ast, &registration)
                 .map_err(|fault| fail(fault.position, fault.message))?;
-            let Registration { on, handler, position } = registration;
-            Ok(Trigger { on, handler, line: position.line().unwrap_or(0) })
+            let Registration { on, handling, handler, position } = registration;
+            Ok(Trigger { on, handling, handler, line: position.line().unwrap_or(0) })
         });
         let triggers = triggers.collect::<Result<_, _>>()?;
         let constants = constants.iter().map(|(name, _, value)| (name.into(), value)).collect::<Map>();
@@ -56,6 +57,7 @@ impl Engine {
             file: file.to_owned(),
             version: version(source),
             triggers,
+            indexes: declared.indexes.into(),
             source: source.to_owned(),
             ast: ast.clone_functions_only(),
             names: Names { constants: Arc::new(constants), assigned_into },
@@ -67,9 +69,9 @@ impl Engine {
         &self,
         ast: &AST,
         assigned_into: Arc<BTreeSet<ImmutableString>>,
-    ) -> Result<(Vec<Registration>, Scope<'static>), (Position, String)> {
+    ) -> Result<(Declared, Scope<'static>), (Position, String)> {
         let names = Names { constants: Arc::default(), assigned_into };
-        let guard = Guard::enter(State::Registering(Vec::new()), names, (self.monotonic)());
+        let guard = Guard::enter(State::Registering(Declared::default()), names, (self.monotonic)());
         let mut scope = Scope::new();
         let result = self.setup.run_ast_with_scope(&mut scope, ast);
         let (state, _) = Guard::leave(guard);
@@ -77,9 +79,9 @@ impl Engine {
             let (position, message, _) = explain(error);
             return Err((position, message));
         }
-        let registrations = match state {
-            State::Registering(registrations) => registrations,
-            State::Idle | State::Running(_) => Vec::new(),
+        let declared = match state {
+            State::Registering(declared) => declared,
+            State::Idle | State::Running(_) => Declared::default(),
         };
         let mut constants = Scope::new();
         for (name, is_constant, value) in scope.iter() {
@@ -87,7 +89,7 @@ impl Engine {
                 constants.push_constant_dynamic(name.to_owned(), value);
             }
         }
-        Ok((registrations, constants))
+        Ok((declared, constants))
     }
 }
 

@@ -1,13 +1,16 @@
 //! The actions of a rule: what is written behind THEN and ON ERROR, and the effects it comes to.
 
 use super::context::Scope;
-use super::effect::{SqlEffect, SqlFailure};
 use super::lex::Place;
 use super::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, TABLE_NAME_LEN_MAX};
+use super::outcome::SqlFailure;
 use super::parse::{Parsed, Parser};
 use super::select::Output;
 use super::template::{FillError, Template};
-use crate::natives::parse_duration;
+use super::value::Value;
+use crate::bus::{Entry, EntryError, PutContext, is_bus_name};
+use crate::effect::Effect;
+use crate::natives::{SUBJECT_CHARS_MAX, is_notify_topic, parse_duration};
 use crate::topic::{excerpt, validate_topic};
 
 /// One action.
@@ -15,8 +18,8 @@ use crate::topic::{excerpt, validate_topic};
 pub(crate) enum Action {
     /// `DELETE FROM 'table' KEY '…' [SORT '…']`
     Delete(Row),
-    /// `EVENT SOURCE '…' TYPE '…'`
-    Event { source: Template, detail_type: Template },
+    /// `EVENT SOURCE '…' TYPE '…' [BUS '…']`
+    Event { source: Template, detail_type: Template, bus: Option<String> },
     /// `NOTIFY '…' [SUBJECT '…']`
     Notify { topic: Template, subject: Option<Template> },
     /// `REPUBLISH '…' [QOS 0|1|2] [RETAIN]`
@@ -53,7 +56,7 @@ impl Action {
             let source = template(parser, "the source of the event in quotes")?;
             parser.word("TYPE")?;
             let detail_type = template(parser, "the type of the event in quotes")?;
-            return Ok(Self::Event { source, detail_type });
+            return Ok(Self::Event { source, detail_type, bus: bus(parser)? });
         }
         if parser.take_word("NOTIFY")? {
             let topic = template(parser, "the topic of the notification in quotes")?;
@@ -65,31 +68,25 @@ impl Action {
     }
 
     /// What it asks for, given what was selected.
-    pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<SqlEffect, SqlFailure> {
+    pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, SqlFailure> {
         self.try_effect(scope, output).map_err(|message| self.failure(message))
     }
 
-    fn try_effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<SqlEffect, String> {
+    fn try_effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, String> {
         match self {
             Self::Delete(row) => {
                 let (table, hash, sort) = row.fill(scope)?;
-                Ok(SqlEffect::Delete { table, hash, sort })
+                Ok(Effect::Delete { table, hash, sort })
             }
-            Self::Event { source, detail_type } => {
+            Self::Event { source, detail_type, bus } => {
                 let source = label(source, scope, "source")?;
-                if source.starts_with("aws.") {
-                    return Err(format!("the source {source:?} begins with `aws.`, which is reserved"));
-                }
                 let detail_type = label(detail_type, scope, "type")?;
-                if !output.is_json || output.bytes.trim_ascii_start().first() != Some(&b'{') {
-                    return Err("the detail of an event must be a JSON object: select members".to_owned());
-                }
-                Ok(SqlEffect::PutEvent { source, detail_type, detail: output.bytes.clone() })
+                put_event(source, detail_type, bus.clone(), scope, output)
             }
             Self::Notify { topic, subject } => {
-                let topic = label(topic, scope, "topic")?;
-                let subject = subject.as_ref().map(|subject| label(subject, scope, "subject")).transpose()?;
-                Ok(SqlEffect::Notify { topic, subject, message: output.bytes.clone() })
+                let topic = fill(topic, scope)?;
+                let subject = subject.as_ref().map(|subject| fill(subject, scope)).transpose()?;
+                notify(topic, subject, output)
             }
             Self::Republish { topic, is_reserved, qos, retain } => {
                 let topic = fill(topic, scope)?;
@@ -100,7 +97,7 @@ impl Action {
                         "topic {topic:?} starts with `$`, which only `$$` in the file may ask for"
                     ));
                 }
-                Ok(SqlEffect::Publish { topic, payload: output.bytes.clone(), qos: *qos, retain: *retain })
+                Ok(Effect::Publish { topic, payload: output.bytes.clone(), qos: *qos, retain: *retain, properties: None })
             }
             Self::Table { row, ttl_ms } => {
                 let (table, hash, sort) = row.fill(scope)?;
@@ -108,7 +105,7 @@ impl Action {
                     return Err("the payload is not JSON: store encode(*, 'base64')".to_owned());
                 }
                 let expires_at_ms = ttl_ms.map(|ttl| scope.evaluation.context.time_ms.saturating_add(ttl));
-                Ok(SqlEffect::Put { table, hash, sort, value: output.bytes.clone(), expires_at_ms })
+                Ok(Effect::Put { table, hash, sort, value: output.bytes.clone(), expires_at_ms })
             }
         }
     }
@@ -162,6 +159,71 @@ fn label<'a>(template: &'a Template, scope: &Scope<'a>, what: &str) -> Result<St
         return Err(format!("the {what} has {bytes} bytes: 1 to {LABEL_BYTES_MAX} are allowed"));
     }
     Ok(text)
+}
+
+/// The event as subscribers get it.
+fn put_event(
+    source: String,
+    detail_type: String,
+    bus: Option<String>,
+    scope: &Scope<'_>,
+    output: &Output,
+) -> Result<Effect, String> {
+    let detail = String::from_utf8(output.bytes.to_vec()).ok().filter(|_| output.is_json);
+    let entry = Entry {
+        source: Some(source),
+        detail_type: Some(detail_type),
+        detail: Some(detail.unwrap_or_default()),
+        bus,
+        ..Entry::default()
+    };
+    let context = scope.evaluation.context;
+    let place = PutContext {
+        time_ms: context.time_ms,
+        seed: context.event_id,
+        rule: context.rule,
+        number: scope.evaluation.draw(),
+        cause: Some(context.event_id),
+    };
+    match entry.event(&place) {
+        Ok(event) => Ok(Effect::PutEvent { bus: entry.bus().to_owned(), event }),
+        Err(EntryError::MalformedDetail | EntryError::InvalidArgument { member: "Detail", .. }) => {
+            Err("the detail of an event must be a JSON object: select members".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn notify(topic: String, subject: Option<String>, output: &Output) -> Result<Effect, String> {
+    if !is_notify_topic(&topic) {
+        return Err(format!("{:?} is no topic of notifications", excerpt(&topic)));
+    }
+    let is_line = |subject: &String| {
+        subject.chars().count() <= SUBJECT_CHARS_MAX && !subject.chars().any(char::is_control)
+    };
+    if !subject.as_ref().is_none_or(is_line) {
+        return Err(format!("a subject is one line of at most {SUBJECT_CHARS_MAX} characters"));
+    }
+    let text = std::str::from_utf8(&output.bytes).map_err(|_| "the message is not UTF-8".to_owned())?;
+    // A selected text is sent as itself, anything else as JSON.
+    let message = match Value::from_json(text.trim_ascii()) {
+        Value::Text(message) if output.is_json => message.into_owned(),
+        _ => text.to_owned(),
+    };
+    Ok(Effect::Notify { topic, subject, message })
+}
+
+/// `BUS '…'`, if it is next.
+fn bus(parser: &mut Parser<'_>) -> Parsed<Option<String>> {
+    if !parser.take_word("BUS")? {
+        return Ok(None);
+    }
+    let (name, place) = parser.text("the name of a bus in quotes")?;
+    if !is_bus_name(&name) {
+        let name = excerpt(&name);
+        return Err(place.error(format!("bus name {name:?} is not 1 to 256 characters of A-Z, a-z, 0-9, `.`, `-` and `_`")));
+    }
+    Ok(Some(name))
 }
 
 fn template(parser: &mut Parser<'_>, what: &str) -> Parsed<Template> {

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::error::SqlRunError;
 use super::json::Doc;
@@ -102,18 +101,17 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
-    /// 16 bytes that nobody can guess who does not know the event, and that are different each time.
-    pub(crate) fn draw(&self) -> [u8; 16] {
-        let count = self.drawn.get();
-        self.drawn.set(count + 1);
-        let mut hash = Sha256::new();
-        hash.update(self.context.event_id.to_u128().to_be_bytes());
-        hash.update(count.to_be_bytes());
-        hash.update(self.context.rule.as_bytes());
-        let digest = hash.finalize();
-        let mut drawn = [0; 16];
-        drawn.copy_from_slice(&digest[..16]);
-        drawn
+    /// A number for the next thing that is made from the event's identity: different each time.
+    pub(crate) fn draw(&self) -> u64 {
+        self.drawn.set(self.drawn.get() + 1);
+        self.drawn.get()
+    }
+
+    /// The same with nothing used up, and numbers that go on.
+    pub(crate) fn anew(&self) -> Self {
+        let fresh = Self::new(self.context);
+        fresh.drawn.set(self.drawn.get());
+        fresh
     }
 }
 

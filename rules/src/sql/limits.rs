@@ -28,5 +28,5 @@ pub(crate) const QUERY_ITEMS_MAX: usize = 2_000;
 pub(crate) const KEY_BYTES_MAX: usize = 1_024;
 /// Characters of the name of a table.
 pub(crate) const TABLE_NAME_LEN_MAX: usize = 64;
-/// Bytes of the source of an event, of its type, and of the subject of a notification.
+/// Bytes of the source of an event, and of its type.
 pub(crate) const LABEL_BYTES_MAX: usize = 256;

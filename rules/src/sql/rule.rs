@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::action::Action;
 use super::context::{Context, Evaluation, Functions, Scope};
-use super::effect::{SqlFailure, SqlOutcome};
 use super::error::{SqlError, SqlRunError};
 use super::functions::{base64, uuid};
 use super::limits::ACTIONS_MAX;
+use super::outcome::{SqlFailure, SqlOutcome};
 use super::parse::Parsed;
 use super::select::Output;
 use super::statement::{Statement, begin};
@@ -127,7 +127,7 @@ impl SqlRule {
         let Some(action) = &self.error_action else { return };
         let bytes = error_document(evaluation.context, &outcome.failures);
         // What the statement used up must not keep its failure from being told.
-        let fresh = Evaluation::new(evaluation.context);
+        let fresh = evaluation.anew();
         match action.effect(&Scope::payload(&fresh), &Output { bytes, is_json: true }) {
             Ok(effect) => outcome.effects.push(effect),
             Err(failure) => outcome.failures.push(failure),

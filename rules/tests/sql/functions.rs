@@ -320,7 +320,7 @@ fn functions_about_the_message() {
 #[test]
 fn what_did_not_come_over_mqtt_has_no_client() {
     let mut message = message("t", "{}");
-    (message.client_id, message.user) = (String::new(), None);
+    (message.client_id, message.user) = ("".into(), None);
     let output =
         crate::support::evaluate("SELECT clientid() AS c, principal() AS p", &message).unwrap().unwrap();
     assert_eq!(output, "{\"c\":\"n/a\"}");

@@ -1,7 +1,7 @@
 //! Rule files: their actions, what they refuse, and the error action.
 
-use pointsman_rules::sql::{SqlEffect, SqlOutcome, SqlRule, SqlRunError};
-use pointsman_rules::{CompileError, EmptySnapshot, RuleName};
+use pointsman_rules::sql::{SqlOutcome, SqlRule, SqlRunError};
+use pointsman_rules::{CompileError, Effect, EmptySnapshot, RuleName};
 use serde_json::{Value, json};
 
 use crate::support::{Echo, TIME_MS, Tables, message};
@@ -32,29 +32,23 @@ ON ERROR REPUBLISH 'errors/${topic()}'
 fn every_action_asks_for_its_effect() {
     let outcome = run(ALL, "{\"room\":\"lobby\"}");
     assert!(outcome.fired && outcome.failures.is_empty(), "{outcome:?}");
-    let output = bytes::Bytes::from_static(b"{\"room\":\"lobby\",\"clientId\":\"c1\"}");
-    let text = str::to_owned;
-    assert_eq!(
-        outcome.effects,
-        [
-            SqlEffect::Publish {
-                topic: text("chat/pub/lobby"),
-                payload: output.clone(),
-                qos: 1,
-                retain: true
-            },
-            SqlEffect::Put {
-                table: text("chat"),
-                hash: text("lobby"),
-                sort: format!("{TIME_MS}-c1"),
-                value: output.clone(),
-                expires_at_ms: Some(TIME_MS + 86_400_000),
-            },
-            SqlEffect::Delete { table: text("typing"), hash: text("c1"), sort: String::new() },
-            SqlEffect::PutEvent { source: text("chat"), detail_type: text("said"), detail: output.clone() },
-            SqlEffect::Notify { topic: text("news"), subject: Some(text("in lobby")), message: output },
-        ]
-    );
+    let output = "{\"room\":\"lobby\",\"clientId\":\"c1\"}";
+    let (text, bytes) = (str::to_owned, || bytes::Bytes::from_static(output.as_bytes()));
+    let [publish, put, delete, Effect::PutEvent { bus, event }, notify] = outcome.effects.as_slice() else {
+        panic!("{outcome:?}")
+    };
+    let topic = text("chat/pub/lobby");
+    assert_eq!(*publish, Effect::Publish { topic, payload: bytes(), qos: 1, retain: true, properties: None });
+    let (sort, expires_at_ms) = (format!("{TIME_MS}-c1"), Some(TIME_MS + 86_400_000));
+    let row = Effect::Put { table: text("chat"), hash: text("lobby"), sort, value: bytes(), expires_at_ms };
+    assert_eq!(*put, row);
+    assert_eq!(*delete, Effect::Delete { table: text("typing"), hash: text("c1"), sort: String::new() });
+    let event: Value = serde_json::from_slice(event).unwrap();
+    assert_eq!(bus, "default");
+    assert_eq!((&event["source"], &event["detail-type"]), (&json!("chat"), &json!("said")));
+    assert_eq!(event["detail"], json!({ "room": "lobby", "clientId": "c1" }));
+    let subject = Some(text("in lobby"));
+    assert_eq!(*notify, Effect::Notify { topic: text("news"), subject, message: text(output) });
     assert_eq!(run(ALL, "{}"), SqlOutcome::default());
     let rule = compile(ALL).unwrap();
     assert_eq!(rule.filter().unwrap().as_str(), "chat/out");
@@ -66,7 +60,7 @@ fn a_failing_action_stops_no_other_and_the_error_action_runs_once() {
     let outcome = run(ALL, "{\"room\":\"#\"}");
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.effects.len(), 5, "four others and the error action: {outcome:?}");
-    let Some(SqlEffect::Publish { topic, payload, .. }) = outcome.effects.last() else {
+    let Some(Effect::Publish { topic, payload, .. }) = outcome.effects.last() else {
         panic!("{outcome:?}")
     };
     assert_eq!(topic, "errors/chat/out");
@@ -129,10 +123,10 @@ fn computed_targets_are_checked() {
     check(
         "EVENT SOURCE '${s}' TYPE 'x'",
         "{\"s\":\"aws.iot\"}",
-        "the source \"aws.iot\" begins with `aws.`, which is reserved",
+        "Parameter Source is not valid. Reason: Source may not begin with aws., which is reserved.",
     );
     check("EVENT SOURCE 's' TYPE 'x'", "[1]", "the detail of an event must be a JSON object: select members");
-    check("NOTIFY '${t}'", "{\"t\":\"\"}", "the topic has 0 bytes: 1 to 256 are allowed");
+    check("NOTIFY '${t}'", "{\"t\":\"\"}", "\"\" is no topic of notifications");
     let long = format!("{{\"t\":\"{}\"}}", "x".repeat(70_000));
     check(
         "REPUBLISH '${t}'",
@@ -140,7 +134,7 @@ fn computed_targets_are_checked() {
         "the limit TEMPLATE_BYTES_MAX is reached: select less, or split the message",
     );
     let reserved = run("SELECT * FROM 'a' THEN REPUBLISH '$$aws/${t}'", "{\"t\":\"x\"}");
-    assert!(matches!(&reserved.effects[..], [SqlEffect::Publish { topic, .. }] if topic == "$aws/x"));
+    assert!(matches!(&reserved.effects[..], [Effect::Publish { topic, .. }] if topic == "$aws/x"));
 }
 
 #[test]
@@ -149,7 +143,7 @@ fn a_statement_that_cannot_be_evaluated_is_told_to_the_error_action() {
     let outcome = run(text, "no JSON");
     assert_eq!(outcome.failures[0].action, "Select");
     assert!(
-        matches!(&outcome.effects[..], [SqlEffect::Put { table, .. }] if table == "failures"),
+        matches!(&outcome.effects[..], [Effect::Put { table, .. }] if table == "failures"),
         "{outcome:?}"
     );
 
@@ -263,4 +257,29 @@ fn files_are_refused_with_line_and_caret() {
 fn the_same_message_gives_the_same_outcome() {
     let text = "SELECT newuuid() AS a, rand() AS b, traceid() AS c FROM 'a' THEN REPUBLISH 'x/${newuuid()}'";
     assert_eq!(run(text, "{}"), run(text, "{}"));
+}
+
+#[test]
+fn notifications_and_events_fit_those_of_scripts() {
+    let outcome = run("SELECT VALUE text FROM 'a' THEN NOTIFY 'news'", "{\"text\":\"hi \\\"you\\\"\"}");
+    let message = "hi \"you\"".to_owned();
+    assert_eq!(outcome.effects, [Effect::Notify { topic: "news".to_owned(), subject: None, message }]);
+    let text = "SELECT newuuid() AS id FROM 'a' THEN EVENT SOURCE 's' TYPE 't' BUS 'b', EVENT SOURCE 's' TYPE 't'
+                ON ERROR EVENT SOURCE 's' TYPE 'failed'";
+    let rule = compile(text).unwrap();
+    let message = message("a", "{}");
+    let outcome = rule.run(&message, &EmptySnapshot, &Echo).unwrap();
+    let ids: Vec<Value> = outcome.effects.iter().map(id_of).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "each event has its own id: {ids:?}");
+    let many = compile(&text.replace("SOURCE 's' TYPE 't' BUS 'b'", "SOURCE '${nope}' TYPE 't'")).unwrap();
+    let outcome = many.run(&message, &EmptySnapshot, &Echo).unwrap();
+    let ids: Vec<Value> = outcome.effects.iter().map(id_of).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "that of the error action, too: {ids:?}");
+    let subject = run("SELECT * FROM 'a' THEN NOTIFY 'news' SUBJECT '${s}'", "{\"s\":\"two\\nlines\"}");
+    assert_eq!(subject.failures[0].message, "a subject is one line of at most 100 characters");
+}
+
+fn id_of(effect: &Effect) -> Value {
+    let Effect::PutEvent { event, .. } = effect else { panic!("{effect:?}") };
+    serde_json::from_slice::<Value>(event).unwrap()["id"].clone()
 }

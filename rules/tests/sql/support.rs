@@ -40,9 +40,9 @@ impl Functions for Echo {
 
 pub(crate) fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     Message {
-        topic: topic.to_owned(),
-        client_id: "c1".to_owned(),
-        user: Some("ann".to_owned()),
+        topic: topic.into(),
+        client_id: "c1".into(),
+        user: Some("ann".into()),
         payload: payload.into(),
         qos: 0,
         retain: false,

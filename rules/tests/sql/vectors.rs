@@ -1,7 +1,7 @@
 //! The shared vectors.
 
-use pointsman_rules::sql::{SqlEffect, SqlOutcome, SqlRule, Statement};
-use pointsman_rules::{EmptySnapshot, Message, RuleName};
+use pointsman_rules::sql::{SqlOutcome, SqlRule, Statement};
+use pointsman_rules::{Effect, EmptySnapshot, Message, RuleName};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn expressions_give_what_the_vectors_say() {
     for case in vectors().iot_sql {
         let raw = case.payload.as_str().filter(|_| case.payload_is_raw).map(str::to_owned);
         let mut message = message(&case.topic, raw.unwrap_or_else(|| case.payload.to_string()));
-        message.client_id = if case.client_id == "n/a" { String::new() } else { case.client_id };
+        message.client_id = if case.client_id == "n/a" { "".into() } else { case.client_id.into() };
         message.time_ms = case.now_ms.unwrap_or(message.time_ms);
         let statement = Statement::parse(&case.sql).unwrap_or_else(|error| panic!("{}: {error}", case.id));
         let is_matching = statement.filter().is_some_and(|filter| filter.filter().matches(&case.topic));
@@ -78,10 +78,10 @@ fn invalid_statements_are_refused_with_a_place() {
 fn templates_are_filled_in_or_refused() {
     for case in vectors().substitution_templates {
         let mut message = message(&case.topic, case.payload.to_string());
-        message.client_id = case.client_id.unwrap_or(message.client_id);
+        message.client_id = case.client_id.map_or(message.client_id, Into::into);
         let outcome = republish(&case.template, &message);
         let topic = match outcome.effects.as_slice() {
-            [SqlEffect::Publish { topic, .. }] => Some(topic.clone()),
+            [Effect::Publish { topic, .. }] => Some(topic.clone()),
             _ => None,
         };
         assert_eq!(topic, case.result, "{} {:?}", case.template, case.note);

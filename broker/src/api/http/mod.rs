@@ -6,6 +6,7 @@ mod authority;
 mod metrics;
 mod mqtt_socket;
 mod operator;
+mod outbox;
 mod pages;
 mod problem;
 mod query;
@@ -60,6 +61,9 @@ use arrival::{Arrival, converse};
 fn router(api: Api) -> Router {
     Router::new()
         .route("/", any(root))
+        .route("/api/outbox", get(outbox::get))
+        .route("/api/outbox/undelivered", get(outbox::list).delete(outbox::forget))
+        .route("/api/outbox/undelivered/retry", post(outbox::send_again))
         .route("/api/status", get(status::get))
         .route("/ca.crt", get(authority::get))
         .route("/metrics", get(metrics::get))

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Arguments, Definition};
+use crate::bus;
 use crate::sql::decimal::Decimal;
 use crate::sql::error::SqlRunError;
 use crate::sql::evaluate::Evaluated;
@@ -38,10 +39,8 @@ fn topic<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
 }
 
 fn newuuid<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    let mut bytes = arguments.evaluation().draw();
-    bytes[6] = bytes[6] & 0x0F | 0x40; // version 4: made of random bits
-    bytes[8] = bytes[8] & 0x3F | 0x80; // the usual variant
-    arguments.made(uuid(bytes))
+    let (context, number) = (arguments.context(), arguments.evaluation().draw());
+    arguments.made(bus::uuid_from(context.event_id, context.rule, number))
 }
 
 /// 16 bytes as a UUID is written.
@@ -59,8 +58,10 @@ pub(crate) fn uuid(bytes: [u8; 16]) -> String {
 
 /// At least 0, below 1.
 fn rand<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
+    let (context, number) = (arguments.context(), arguments.evaluation().draw());
+    let drawn = bus::drawn(context.event_id, context.rule, number);
     let mut number = [0; 8];
-    number.copy_from_slice(&arguments.evaluation().draw()[..8]);
+    number.copy_from_slice(&drawn[..8]);
     // As many bits as a float can hold.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     let float = (u64::from_be_bytes(number) >> 11) as f64 / (1_u64 << 53) as f64;

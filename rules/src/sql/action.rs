@@ -2,7 +2,7 @@
 
 use super::context::Scope;
 use super::lex::Place;
-use super::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, TABLE_NAME_LEN_MAX};
+use super::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
 use super::outcome::SqlFailure;
 use super::parse::{Parsed, Parser};
 use super::select::Output;
@@ -10,7 +10,7 @@ use super::template::{FillError, Template};
 use super::value::Value;
 use crate::bus::{Entry, EntryError, PutContext, is_bus_name};
 use crate::effect::Effect;
-use crate::natives::{SUBJECT_CHARS_MAX, is_notify_topic, parse_duration};
+use crate::natives::{SUBJECT_CHARS_MAX, TABLE_NAME_LEN_MAX, is_notify_topic, is_table_name, parse_duration};
 use crate::topic::{excerpt, validate_topic};
 
 /// One action.
@@ -97,7 +97,13 @@ impl Action {
                         "topic {topic:?} starts with `$`, which only `$$` in the file may ask for"
                     ));
                 }
-                Ok(Effect::Publish { topic, payload: output.bytes.clone(), qos: *qos, retain: *retain, properties: None })
+                Ok(Effect::Publish {
+                    topic,
+                    payload: output.bytes.clone(),
+                    qos: *qos,
+                    retain: *retain,
+                    properties: None,
+                })
             }
             Self::Table { row, ttl_ms } => {
                 let (table, hash, sort) = row.fill(scope)?;
@@ -221,7 +227,9 @@ fn bus(parser: &mut Parser<'_>) -> Parsed<Option<String>> {
     let (name, place) = parser.text("the name of a bus in quotes")?;
     if !is_bus_name(&name) {
         let name = excerpt(&name);
-        return Err(place.error(format!("bus name {name:?} is not 1 to 256 characters of A-Z, a-z, 0-9, `.`, `-` and `_`")));
+        return Err(place.error(format!(
+            "bus name {name:?} is not 1 to 256 characters of A-Z, a-z, 0-9, `.`, `-` and `_`"
+        )));
     }
     Ok(Some(name))
 }
@@ -275,8 +283,7 @@ fn row(parser: &mut Parser<'_>) -> Parsed<Row> {
 }
 
 fn check_table(name: &str, place: Place) -> Parsed<()> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if name.is_empty() || name.len() > TABLE_NAME_LEN_MAX || !name.bytes().all(is_allowed) {
+    if !is_table_name(name) {
         let name = excerpt(name);
         return Err(place.error(format!(
             "table name {name:?} is not 1 to {TABLE_NAME_LEN_MAX} characters of A-Z, a-z, 0-9, `_` and `-`"

@@ -26,7 +26,5 @@ pub(crate) const DATE_PATTERN_BYTES_MAX: usize = 256;
 pub(crate) const QUERY_ITEMS_MAX: usize = 2_000;
 /// Bytes of a table's key part.
 pub(crate) const KEY_BYTES_MAX: usize = 1_024;
-/// Characters of the name of a table.
-pub(crate) const TABLE_NAME_LEN_MAX: usize = 64;
 /// Bytes of the source of an event, and of its type.
 pub(crate) const LABEL_BYTES_MAX: usize = 256;

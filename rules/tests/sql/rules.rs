@@ -60,9 +60,7 @@ fn a_failing_action_stops_no_other_and_the_error_action_runs_once() {
     let outcome = run(ALL, "{\"room\":\"#\"}");
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.effects.len(), 5, "four others and the error action: {outcome:?}");
-    let Some(Effect::Publish { topic, payload, .. }) = outcome.effects.last() else {
-        panic!("{outcome:?}")
-    };
+    let Some(Effect::Publish { topic, payload, .. }) = outcome.effects.last() else { panic!("{outcome:?}") };
     assert_eq!(topic, "errors/chat/out");
     let document: Value = serde_json::from_slice(payload).unwrap();
     let trace = document["cloudwatchTraceId"].clone();
@@ -262,9 +260,10 @@ fn the_same_message_gives_the_same_outcome() {
 #[test]
 fn notifications_and_events_fit_those_of_scripts() {
     let outcome = run("SELECT VALUE text FROM 'a' THEN NOTIFY 'news'", "{\"text\":\"hi \\\"you\\\"\"}");
-    let message = "hi \"you\"".to_owned();
-    assert_eq!(outcome.effects, [Effect::Notify { topic: "news".to_owned(), subject: None, message }]);
-    let text = "SELECT newuuid() AS id FROM 'a' THEN EVENT SOURCE 's' TYPE 't' BUS 'b', EVENT SOURCE 's' TYPE 't'
+    let said = "hi \"you\"".to_owned();
+    assert_eq!(outcome.effects, [Effect::Notify { topic: "news".to_owned(), subject: None, message: said }]);
+    let text =
+        "SELECT newuuid() AS id FROM 'a' THEN EVENT SOURCE 's' TYPE 't' BUS 'b', EVENT SOURCE 's' TYPE 't'
                 ON ERROR EVENT SOURCE 's' TYPE 'failed'";
     let rule = compile(text).unwrap();
     let message = message("a", "{}");

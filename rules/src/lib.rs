@@ -19,6 +19,7 @@ mod rule;
 mod rule_set;
 mod schedule;
 mod snapshot;
+pub mod sql;
 mod state;
 mod text;
 pub mod topic;

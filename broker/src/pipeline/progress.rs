@@ -64,12 +64,13 @@ impl Progress {
         self.lock().parked.entry(key).or_default().insert(input);
     }
 
-    /// As [`Progress::park`], if fewer than so many are parked; says whether it was.
-    pub(crate) fn park_within(&self, key: TriggerKey, input: Input, parked_max: usize) -> bool {
+    /// As [`Progress::park`] for all or none of some messages, if not more than so many are parked then; says whether they
+    /// were.
+    pub(crate) fn park_within(&self, key: &TriggerKey, inputs: &[Input], parked_max: usize) -> bool {
         let mut inner = self.lock();
-        let is_room = inner.parked_count() < parked_max;
+        let is_room = inner.parked_count() + inputs.len() <= parked_max;
         if is_room {
-            inner.parked.entry(key).or_default().insert(input);
+            inner.parked.entry(key.clone()).or_default().extend(inputs);
         }
         is_room
     }
@@ -133,9 +134,7 @@ mod tests {
         progress.park(key.clone(), (9, 1));
         progress.park(key.clone(), (7, 0));
         assert_eq!((progress.parked_from(&key), progress.parked()), (Some(7), 2));
-        assert!(
-            !progress.park_within(key.clone(), (10, 0), 2) && progress.park_within(key.clone(), (10, 0), 3)
-        );
+        assert!(!progress.park_within(&key, &[(10, 0)], 2) && progress.park_within(&key, &[(10, 0)], 3));
         assert!(progress.unpark("b").is_empty());
         assert_eq!(progress.unpark("a")[&key].len(), 3);
         assert_eq!(progress.parked(), 0);

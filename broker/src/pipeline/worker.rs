@@ -153,11 +153,12 @@ impl Pipeline {
     fn put_aside_within(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
         let unit = Arc::clone(&piece.unit);
         let is_kept = |at: usize| {
-            let Some(input) = unit.input(at) else {
+            let inputs = unit.inputs(at);
+            if inputs.is_empty() {
                 self.telemetry.rule_events_skipped_total.add(1);
                 return true;
-            };
-            self.progress.park_within(unit.rule.key(unit.trigger), input, self.parked_messages_max)
+            }
+            self.progress.park_within(&unit.rule.key(unit.trigger), &inputs, self.parked_messages_max)
         };
         while !piece.range.is_empty() && turn.has_room(desk) {
             let at = piece.range.start;

@@ -4,26 +4,35 @@
 //! passes in the event, a snapshot of the tables and a monotonic clock for the deadline, and performs the
 //! effects that come back.
 
+mod dry_run;
 mod effect;
+mod effect_json;
 mod engine;
 mod error;
 mod event;
 mod event_id;
+mod event_json;
 mod json;
 mod limits;
+mod memory_tables;
 mod natives;
 mod rule;
 mod rule_set;
 mod snapshot;
 mod state;
+pub mod testing;
 pub mod topic;
 
+pub use dry_run::DryRun;
 pub use effect::{Effect, LogLevel, Outcome};
-pub use engine::Engine;
+pub use engine::{Engine, Library};
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Event, Lifecycle, Message};
 pub use event_id::{EventId, EventIdError};
+pub use event_json::{EventDefaults, EventJsonError};
 pub use limits::Limits;
+pub use memory_tables::{MemoryTables, MemoryTablesError};
+pub use natives::parse_duration;
 pub use rule::{On, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError, Trigger};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use snapshot::{EmptySnapshot, Query, Row, Snapshot, SnapshotError};

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use rhai::{CallFnOptions, Dynamic, Scope};
+use rhai::{CallFnOptions, Dynamic, Position, Scope};
 
 use super::Engine;
 use crate::effect::Outcome;
-use crate::error::{Place, RunError, RunErrorKind, explain};
+use crate::error::{Explained, Place, RunError, explain};
 use crate::event::{Event, Kind};
 use crate::natives::{LifecycleEvent, MessageEvent};
 use crate::rule::{On, Rule, Trigger};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
-use crate::state::{Guard, Run, State};
+use crate::state::{Guard, Run, State, Stop};
 
 impl Engine {
     /// Calls one handler with one event. The same event and snapshot always give the same outcome.
@@ -51,13 +51,10 @@ impl Engine {
             State::Idle | State::Registering(_) => (Vec::new(), None),
         };
         match (result, stopped) {
-            (Err(error), _) => {
-                let (position, message, kind) = explain(error);
-                Err(failure(rule, trigger, &Place::new(&rule.source, position), message, kind))
-            }
-            (Ok(_), Some(stop)) => {
-                let nowhere = Place { line: 0, column: 0, source_line: String::new() };
-                Err(failure(rule, trigger, &nowhere, stop.message, stop.kind))
+            (Err(error), _) => Err(failure(rule, trigger, explain(error))),
+            (Ok(_), Some(Stop { message, kind })) => {
+                let fault = Explained { position: Position::NONE, function: None, message, kind };
+                Err(failure(rule, trigger, fault))
             }
             (Ok(_), None) => Ok(Outcome { effects, operations }),
         }
@@ -76,22 +73,18 @@ fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
     }
 }
 
-fn failure(
-    rule: &Rule,
-    trigger: &Trigger,
-    place: &Place,
-    message: String,
-    kind: RunErrorKind,
-) -> Box<RunError> {
+fn failure(rule: &Rule, trigger: &Trigger, fault: Explained) -> Box<RunError> {
+    let (file, source) = rule.source_of(fault.function.as_deref());
+    let Place { line, column, source_line } = Place::new(source, fault.position);
     Box::new(RunError {
         rule: rule.name.to_string(),
-        file: rule.file.clone(),
+        file: file.to_owned(),
         version: rule.version.clone(),
         handler: trigger.handler.clone(),
-        line: place.line,
-        column: place.column,
-        source_line: place.source_line.clone(),
-        message,
-        kind,
+        line,
+        column,
+        source_line,
+        message: fault.message,
+        kind: fault.kind,
     })
 }

@@ -11,6 +11,7 @@ mod values;
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub use options::parse_duration;
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;
@@ -39,12 +40,17 @@ impl Argument for Map {
     }
 }
 
+/// Registers what tests of rules find besides functions of their own: values, and no effects.
+pub(crate) fn register_values(engine: &mut Engine, limits: Limits) {
+    values::register(engine, limits);
+    sandbox::register(engine, limits);
+}
+
 /// Registers everything.
 pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     triggers::register(engine);
     events::register(engine, limits);
     publish::register(engine);
     table::register(engine);
-    values::register(engine, limits);
-    sandbox::register(engine, limits);
+    register_values(engine, limits);
 }

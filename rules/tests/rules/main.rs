@@ -5,7 +5,9 @@
 mod chat;
 mod compile;
 mod events;
+mod library;
 mod rule_set;
 mod sandbox;
 mod support;
 mod tables;
+mod testing;

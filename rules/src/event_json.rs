@@ -1,0 +1,281 @@
+//! Events as JSON: what tests, dry runs and dead letters keep of them.
+
+use bytes::Bytes;
+use data_encoding::BASE64;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::event::{Event, Kind, Lifecycle, Message};
+use crate::event_id::EventId;
+use crate::rule::On;
+use crate::topic::validate_topic;
+
+/// The kinds of events that there are, by the `kind` of their JSON.
+const KINDS: [&str; 5] = ["message", "connect", "disconnect", "subscribe", "unsubscribe"];
+
+/// What an event has that its JSON leaves out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EventDefaults {
+    /// When it happened, in milliseconds.
+    pub time_ms: i64,
+    /// Its identity.
+    pub id: EventId,
+}
+
+/// Why a JSON value is no event. `Display` says which member is wrong and what is right.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{0}")]
+pub struct EventJsonError(String);
+
+/// A message. A payload that is no string is written as JSON text; bytes that are no text go as base64.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct MessageJson {
+    topic: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+    #[serde(default)]
+    client_id: String,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    qos: u8,
+    #[serde(default)]
+    retain: bool,
+    time: Option<i64>,
+    id: Option<String>,
+}
+
+/// The begin or the end of a connection or a subscription.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LifecycleJson {
+    client_id: String,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    session_id: String,
+    #[serde(default)]
+    ip: Option<String>,
+    #[serde(default)]
+    version_number: u64,
+    #[serde(default)]
+    client_initiated: bool,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    filters: Vec<String>,
+    time: Option<i64>,
+    id: Option<String>,
+}
+
+impl Event {
+    /// Reads an event. Its members are those that scripts see, and `kind` says which of the kinds it is; what is
+    /// left out is as in `defaults`, or empty.
+    ///
+    /// # Errors
+    /// Says which member is unknown, missing or of the wrong type.
+    pub fn from_json(value: &Value, defaults: EventDefaults) -> Result<Self, EventJsonError> {
+        let wrong = |message: String| Err(EventJsonError(message));
+        let Value::Object(members) = value else { return wrong("an event is a JSON object".to_owned()) };
+        let mut members = members.clone();
+        let kind = match members.remove("kind") {
+            Some(Value::String(kind)) if KINDS.contains(&kind.as_str()) => kind,
+            Some(kind) => return wrong(format!("there is no kind {kind}: there are {}", KINDS.join(", "))),
+            None => return wrong(format!("the member `kind` is missing: it is one of {}", KINDS.join(", "))),
+        };
+        if kind == "message" {
+            return Ok(Self::message(read::<MessageJson>(&kind, members)?.into_message(defaults)?));
+        }
+        let lifecycle = read::<LifecycleJson>(&kind, members)?.into_lifecycle(defaults)?;
+        Ok(match kind.as_str() {
+            "connect" => Self::connect(lifecycle),
+            "disconnect" => Self::disconnect(lifecycle),
+            "subscribe" => Self::subscribe(lifecycle),
+            _ => Self::unsubscribe(lifecycle),
+        })
+    }
+
+    /// The event as JSON, from which [`Event::from_json`] reads the same event.
+    pub fn to_json(&self) -> Value {
+        let (kind, members) = match &self.0 {
+            Kind::Message(shared) => ("message", to_value(&MessageJson::of(&shared.message))),
+            Kind::Lifecycle(on, lifecycle) => (lifecycle_kind(on), to_value(&LifecycleJson::of(lifecycle))),
+        };
+        let mut value = members;
+        if let Value::Object(members) = &mut value {
+            members.insert("kind".to_owned(), kind.into());
+        }
+        value
+    }
+}
+
+impl MessageJson {
+    fn of(message: &Message) -> Self {
+        let text = str::from_utf8(&message.payload).ok();
+        Self {
+            topic: message.topic.clone(),
+            payload: text.map(Value::from),
+            payload_base64: text.is_none().then(|| BASE64.encode(&message.payload)),
+            client_id: message.client_id.clone(),
+            user: message.user.clone(),
+            qos: message.qos,
+            retain: message.retain,
+            time: Some(message.time_ms),
+            id: Some(message.id.to_string()),
+        }
+    }
+
+    fn into_message(self, defaults: EventDefaults) -> Result<Message, EventJsonError> {
+        let wrong = |message: String| EventJsonError(format!("an event of kind \"message\": {message}"));
+        validate_topic(&self.topic).map_err(|error| wrong(error.to_string()))?;
+        if self.qos > 2 {
+            return Err(wrong(format!("qos is {}: it is 0, 1 or 2", self.qos)));
+        }
+        let payload = match (self.payload, self.payload_base64) {
+            (Some(_), Some(_)) => return Err(wrong("give payload or payload_base64, not both".to_owned())),
+            (None, Some(text)) => {
+                let decoded = BASE64.decode(text.as_bytes());
+                Bytes::from(decoded.map_err(|error| wrong(format!("payload_base64 is no base64: {error}")))?)
+            }
+            (Some(Value::String(text)), None) => Bytes::from(text),
+            (Some(value), None) => Bytes::from(value.to_string()),
+            (None, None) => Bytes::new(),
+        };
+        Ok(Message {
+            topic: self.topic,
+            client_id: self.client_id,
+            user: self.user,
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            time_ms: self.time.unwrap_or(defaults.time_ms),
+            id: id_of(self.id, defaults)?,
+        })
+    }
+}
+
+impl LifecycleJson {
+    fn of(lifecycle: &Lifecycle) -> Self {
+        let lifecycle = lifecycle.clone();
+        Self {
+            client_id: lifecycle.client_id,
+            user: lifecycle.user,
+            session_id: lifecycle.session_id,
+            ip: lifecycle.ip,
+            version_number: lifecycle.version_number,
+            client_initiated: lifecycle.client_initiated,
+            reason: lifecycle.reason,
+            filters: lifecycle.filters,
+            time: Some(lifecycle.time_ms),
+            id: Some(lifecycle.id.to_string()),
+        }
+    }
+
+    fn into_lifecycle(self, defaults: EventDefaults) -> Result<Lifecycle, EventJsonError> {
+        Ok(Lifecycle {
+            time_ms: self.time.unwrap_or(defaults.time_ms),
+            id: id_of(self.id, defaults)?,
+            client_id: self.client_id,
+            user: self.user,
+            session_id: self.session_id,
+            ip: self.ip,
+            version_number: self.version_number,
+            client_initiated: self.client_initiated,
+            reason: self.reason,
+            filters: self.filters,
+        })
+    }
+}
+
+fn id_of(text: Option<String>, defaults: EventDefaults) -> Result<EventId, EventJsonError> {
+    let Some(text) = text else { return Ok(defaults.id) };
+    text.parse().map_err(|error| EventJsonError(format!("id {text:?}: {error}")))
+}
+
+fn read<T: DeserializeOwned>(kind: &str, members: Map<String, Value>) -> Result<T, EventJsonError> {
+    serde_json::from_value(Value::Object(members))
+        .map_err(|error| EventJsonError(format!("an event of kind {kind:?}: {error}")))
+}
+
+fn to_value(members: &impl Serialize) -> Value {
+    serde_json::to_value(members).unwrap_or_default()
+}
+
+fn lifecycle_kind(on: &On) -> &'static str {
+    match on {
+        On::Connect => "connect",
+        On::Disconnect => "disconnect",
+        On::Subscribe => "subscribe",
+        _ => "unsubscribe",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DEFAULTS: fn() -> EventDefaults = || EventDefaults { time_ms: 5, id: EventId::new(5, 7) };
+
+    fn read(value: &Value) -> Result<Event, String> {
+        Event::from_json(value, DEFAULTS()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_event_survives_as_json() {
+        let payloads = [&b"{\"a\":1}"[..], b"", b"text", b"\xff\x00"];
+        for payload in payloads {
+            let message = Message {
+                topic: "a/b".to_owned(),
+                client_id: "c".to_owned(),
+                user: Some("ana".to_owned()),
+                payload: Bytes::from_static(payload),
+                qos: 2,
+                retain: true,
+                time_ms: 9,
+                id: EventId::new(9, 1),
+            };
+            let again = read(&Event::message(message.clone()).to_json()).unwrap();
+            assert_eq!(again.as_message(), Some(&message));
+        }
+        let value = json!({
+            "kind": "disconnect", "client_id": "c", "user": null, "session_id": "s", "ip": "::1", "reason": "X",
+            "version_number": 3, "client_initiated": true, "filters": ["a/#"], "time": 9,
+            "id": EventId::new(9, 1).to_string(),
+        });
+        assert_eq!(read(&value).unwrap().to_json(), value);
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let event = read(&json!({ "kind": "message", "topic": "a", "payload": { "b": [1] } })).unwrap();
+        let message = event.as_message().unwrap();
+        assert_eq!((message.payload.as_ref(), message.qos, message.time_ms), (&b"{\"b\":[1]}"[..], 0, 5));
+        assert_eq!(event.id(), EventId::new(5, 7));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (value, part) in [
+            (json!(5), "a JSON object"),
+            (json!({}), "`kind` is missing"),
+            (json!({ "kind": "massage" }), "there is no kind \"massage\""),
+            (json!({ "kind": "message" }), "missing field `topic`"),
+            (json!({ "kind": "message", "topic": "a", "color": 1 }), "unknown field `color`"),
+            (json!({ "kind": "message", "topic": "a/+" }), "wildcard"),
+            (json!({ "kind": "message", "topic": "a", "qos": 3 }), "qos is 3"),
+            (json!({ "kind": "message", "topic": "a", "payload": "", "payload_base64": "" }), "not both"),
+            (json!({ "kind": "message", "topic": "a", "payload_base64": "!" }), "no base64"),
+            (json!({ "kind": "connect", "client_id": "c", "id": "x" }), "id \"x\""),
+        ] {
+            let error = read(&value).unwrap_err();
+            assert!(error.contains(part), "{value}: {error}");
+        }
+    }
+}

@@ -7,12 +7,14 @@
 //! ```
 
 mod act;
+mod activate;
 mod active;
 mod ingest;
 mod progress;
 mod recover;
 mod route;
 mod snapshot;
+mod versions;
 mod watch;
 mod worker;
 
@@ -26,11 +28,15 @@ use arc_swap::ArcSwap;
 use pointsman_rules::{Engine, Limits};
 use serde::Serialize;
 
-pub use active::{Checked, LoadError, check_rules};
+pub use activate::{ActivationError, SaveError};
+pub use active::{Checked, LoadError, RuleFile, check_rules, load_library, load_rule, rule_files};
 pub use ingest::Intake;
+pub use versions::{Cause, Version, VersionError, VersionLimits};
 
+use activate::Activation;
 use active::{ActiveRule, ActiveRules};
 use progress::Progress;
+use versions::Versions;
 use worker::{Job, Workers};
 
 use crate::clock::{Clock, IdSource};
@@ -55,6 +61,8 @@ pub struct PipelineParts {
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// How many versions of each rule are kept.
+    pub versions: VersionLimits,
     /// Threads that run rules.
     pub workers: usize,
     /// Counts.
@@ -69,7 +77,9 @@ pub struct PipelineParts {
 pub struct Pipeline {
     store: Arc<Store>,
     spine: SharedSpine,
-    engine: Engine,
+    engine: Arc<Engine>,
+    versions: Versions,
+    activation: Mutex<Activation>,
     active: ArcSwap<ActiveRules>,
     /// Grows with every change of the active rules.
     generation: AtomicU64,
@@ -124,7 +134,9 @@ impl Pipeline {
     /// Loads the rules and begins to listen to the spine.
     pub fn start(parts: PipelineParts) -> Result<Arc<Pipeline>, ReadError> {
         let pipeline = Arc::new(Pipeline {
-            engine: engine(parts.limits),
+            engine: Arc::new(engine(parts.limits)),
+            versions: Versions::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.versions),
+            activation: Mutex::default(),
             store: parts.store,
             spine: Arc::clone(&parts.spine),
             active: ArcSwap::default(),
@@ -142,7 +154,7 @@ impl Pipeline {
         });
         let workers = Workers::start(&pipeline, parts.workers, parts.queue_events_max);
         let _ = pipeline.workers.set(workers);
-        let stamps = pipeline.reload();
+        let folder = pipeline.reload();
         let router = Arc::downgrade(&pipeline);
         parts.spine.attach(
             "rules",
@@ -153,7 +165,7 @@ impl Pipeline {
                 }
             }),
         );
-        watch::start(&pipeline, stamps);
+        watch::start(&pipeline, folder);
         Ok(pipeline)
     }
 
@@ -241,6 +253,15 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle
         .stack_size(STACK_BYTES)
         .spawn(body)
         .expect("the system has a thread for a worker made at start")
+}
+
+/// Runs something that runs scripts, on a stack that is large enough for them.
+fn on_own_stack<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("rules-aside".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, body).expect("the system has a thread for a moment");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Scripts recurse on the stack of their worker; the limit of call depth is made for this much.

@@ -10,6 +10,7 @@ mod pages;
 mod problem;
 mod query;
 mod retained;
+mod rules;
 mod status;
 mod topics;
 
@@ -50,6 +51,8 @@ pub struct Api {
     pub certificates: Arc<Certificates>,
     /// What listens where, for the start page.
     pub listeners: Arc<Vec<Listener>>,
+    /// What commands of this machine show to act for the operator.
+    pub operator_token: Arc<str>,
 }
 
 pub use metrics::MetricsReaders;
@@ -61,6 +64,12 @@ fn router(api: Api) -> Router {
     Router::new()
         .route("/", any(root))
         .route("/api/status", get(status::get))
+        .route("/api/rules", get(rules::list))
+        .route("/api/rules/{name}", get(rules::get).put(rules::put))
+        .route("/api/rules/{name}/diff", get(rules::diff))
+        .route("/api/rules/{name}/resume", post(rules::resume))
+        .route("/api/rules/{name}/rollback", post(rules::rollback))
+        .route("/api/rules/{name}/versions", get(rules::versions))
         .route("/ca.crt", get(authority::get))
         .route("/metrics", get(metrics::get))
         .route("/retainedMessage", get(retained::list))

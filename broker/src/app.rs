@@ -37,7 +37,7 @@ pub use settings::rule_limits;
 
 use bound::Bound;
 use operator_file::OperatorFile;
-use settings::{gate_settings, session_limits};
+use settings::{gate_settings, outbox_settings, session_limits};
 
 /// Why the server does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,14 @@ pub enum StartError {
     /// What the last run left cannot be read.
     #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
+    /// A secret that signs requests cannot be found.
+    #[error("rules.webhooks.secrets.{name} cannot be read: {problem}")]
+    WebhookSecret {
+        /// Its name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
     /// The operator's account cannot be read or made.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -272,6 +280,7 @@ impl Prepared {
                 count_max: config.rules.versions_max,
                 bytes_max: config.rules.versions_bytes_max,
             },
+            outbox: outbox_settings(config)?,
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             telemetry: Arc::clone(&telemetry),
             clock: Arc::clone(&clock),

@@ -166,6 +166,10 @@ pub struct Telemetry {
     pub rule_runs_total: Counter,
     /// Rule runs that failed.
     pub rule_failures_total: Counter,
+    /// Turns of the rules' workers: each is one record at most.
+    pub rule_turns_total: Counter,
+    /// Events that were handled in them.
+    pub rule_turn_events_total: Counter,
     /// Events that a suspended rule did not see and nobody was promised (QoS 0, lifecycle).
     pub rule_events_skipped_total: Counter,
     /// Publishers held up because a subscriber or the spine was crowded.

@@ -8,6 +8,8 @@ mod live;
 mod network;
 mod origin;
 mod sections;
+mod web_address;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,8 @@ pub use sections::{
     Auth, Config, Data, Durability, ForwardedHeader, Limits, Listen, ListenerKind, Log, Metrics, Readers,
     Rules, Store, Sys, Tls,
 };
+pub use web_address::{PrivatePlace, PrivatePlaceError, WebAddress, WebAddressError};
+pub use webhooks::{EnvironmentSecret, FileSecret, NotifySubscriber, Secret, Webhooks};
 
 /// The largest packet that can be allowed: it must fit a record of the log.
 const PACKET_BYTES_CEILING: usize = 32 * 1024 * 1024;
@@ -113,7 +117,10 @@ impl Config {
         if self.store.segment_mib == 0 || self.store.log_mib_max < self.store.segment_mib {
             return wrong("store.log_mib_max", "must be at least segment_mib, which is at least 1");
         }
-        Ok(())
+        match self.rules.wrong_for_the_web() {
+            None => Ok(()),
+            Some((key, problem)) => wrong(key, problem),
+        }
     }
 
     /// Takes relative paths as relative to the folder that the configuration file is in.
@@ -122,6 +129,7 @@ impl Config {
         let join = |path: &mut PathBuf| *path = folder.join(&*path);
         join(&mut self.data.directory);
         join(&mut self.rules.directory);
+        self.rules.webhooks.files().for_each(join);
         self.tls.certificate.iter_mut().for_each(join);
         self.tls.key.iter_mut().for_each(join);
         self.auth.guest_policy.iter_mut().for_each(join);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::webhooks::{NotifySubscriber, Webhooks};
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -325,6 +326,10 @@ pub struct Rules {
     pub dead_letters_max: usize,
     /// Bytes of all events kept on which rules failed.
     pub dead_letters_bytes_max: usize,
+    /// Requests that rules send to web servers.
+    pub webhooks: Webhooks,
+    /// Web servers that are told of notifications.
+    pub notify: Vec<NotifySubscriber>,
 }
 
 impl Default for Rules {
@@ -343,6 +348,8 @@ impl Default for Rules {
             versions_bytes_max: 4 * 1024 * 1024,
             dead_letters_max: 10_000,
             dead_letters_bytes_max: 64 * 1024 * 1024,
+            webhooks: Webhooks::default(),
+            notify: Vec::new(),
         }
     }
 }

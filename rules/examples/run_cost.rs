@@ -62,8 +62,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let rule = engine.compile(&RuleName::parse("bench")?, "bench.rhai", source)?;
         let message = Message {
-            topic: "chat/out".to_owned(),
-            client_id: "client-1".to_owned(),
+            topic: "chat/out".into(),
+            client_id: "client-1".into(),
             user: None,
             payload: payload.clone().into(),
             qos: 1,

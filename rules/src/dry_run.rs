@@ -8,9 +8,10 @@ use crate::effect::Outcome;
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::event::{Event, Kind};
-use crate::rule::{On, Rule, Trigger};
+use crate::rule::Rule;
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
+use crate::trigger::{On, Trigger};
 
 /// What one handler made of an event.
 #[derive(Clone, Debug)]
@@ -71,11 +72,17 @@ impl DryRun {
     }
 }
 
-/// Whether an event sets off a trigger.
+/// Whether an event sets off a trigger. A tick sets off all that wait for a time: it does not say whose it is.
 fn hears(trigger: &Trigger, event: &Event) -> bool {
     match (&trigger.on, &event.0) {
         (On::Message(levels), Kind::Message(shared)) => levels.filter().matches(&shared.message.topic),
+        (On::Batch(levels, _), Kind::Batch(batch)) => batch.messages.iter().all(|event| match &event.0 {
+            Kind::Message(shared) => levels.filter().matches(&shared.message.topic),
+            _ => false,
+        }),
+        (On::Change(table), Kind::Change(change)) => **table == *change.table,
+        (On::Time(_), Kind::Tick(_)) => true,
         (on, Kind::Lifecycle(kind, _)) => on == kind,
-        (_, Kind::Message(_)) => false,
+        (_, Kind::Batch(_) | Kind::Bus(_) | Kind::Change(_) | Kind::Message(_) | Kind::Tick(_)) => false,
     }
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::event::{Event, Kind, Lifecycle, Message};
+use crate::event::{Batch, Change, Event, Kind, Lifecycle, Message, Tick};
 use crate::event_id::EventId;
-use crate::rule::On;
 use crate::topic::validate_topic;
+use crate::trigger::On;
 
 /// The kinds of events that there are, by the `kind` of their JSON.
-const KINDS: [&str; 5] = ["message", "connect", "disconnect", "subscribe", "unsubscribe"];
+const KINDS: [&str; 9] =
+    ["message", "bus", "batch", "change", "tick", "connect", "disconnect", "subscribe", "unsubscribe"];
 
 /// What an event has that its JSON leaves out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +74,41 @@ struct LifecycleJson {
     id: Option<String>,
 }
 
+/// Messages that are handled together, each as an event of its own.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct BatchJson {
+    messages: Vec<Value>,
+    time: Option<i64>,
+    id: Option<String>,
+}
+
+/// A row that was written or deleted.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeJson {
+    table: String,
+    hash: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    old: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    new: Option<Value>,
+    #[serde(default)]
+    expired: bool,
+    time: Option<i64>,
+    id: Option<String>,
+}
+
+/// A time that has come.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct TickJson {
+    time: Option<i64>,
+    id: Option<String>,
+}
+
 impl Event {
     /// Reads an event. Its members are those that scripts see, and `kind` says which of the kinds it is; what is
     /// left out is as in `defaults`, or empty.
@@ -88,22 +124,31 @@ impl Event {
             Some(kind) => return wrong(format!("there is no kind {kind}: there are {}", KINDS.join(", "))),
             None => return wrong(format!("the member `kind` is missing: it is one of {}", KINDS.join(", "))),
         };
-        if kind == "message" {
-            return Ok(Self::message(read::<MessageJson>(&kind, members)?.into_message(defaults)?));
+        let lifecycle = |make: fn(Lifecycle) -> Self| {
+            let lifecycle = read::<LifecycleJson>(&kind, members.clone())?;
+            Ok(make(lifecycle.into_lifecycle(defaults)?))
+        };
+        match kind.as_str() {
+            "batch" => Ok(Self::batch(read::<BatchJson>(&kind, members)?.into_batch(defaults)?)),
+            "bus" => Ok(Self::bus(read::<MessageJson>(&kind, members)?.into_message(defaults)?)),
+            "change" => Ok(Self::change(read::<ChangeJson>(&kind, members)?.into_change(defaults)?)),
+            "message" => Ok(Self::message(read::<MessageJson>(&kind, members)?.into_message(defaults)?)),
+            "tick" => Ok(Self::tick(read::<TickJson>(&kind, members)?.into_tick(defaults)?)),
+            "connect" => lifecycle(Self::connect),
+            "disconnect" => lifecycle(Self::disconnect),
+            "subscribe" => lifecycle(Self::subscribe),
+            _ => lifecycle(Self::unsubscribe),
         }
-        let lifecycle = read::<LifecycleJson>(&kind, members)?.into_lifecycle(defaults)?;
-        Ok(match kind.as_str() {
-            "connect" => Self::connect(lifecycle),
-            "disconnect" => Self::disconnect(lifecycle),
-            "subscribe" => Self::subscribe(lifecycle),
-            _ => Self::unsubscribe(lifecycle),
-        })
     }
 
     /// The event as JSON, from which [`Event::from_json`] reads the same event.
     pub fn to_json(&self) -> Value {
         let (kind, members) = match &self.0 {
+            Kind::Batch(batch) => ("batch", to_value(&BatchJson::of(batch))),
+            Kind::Bus(shared) => ("bus", to_value(&MessageJson::of(&shared.message))),
+            Kind::Change(change) => ("change", to_value(&ChangeJson::of(change))),
             Kind::Message(shared) => ("message", to_value(&MessageJson::of(&shared.message))),
+            Kind::Tick(tick) => ("tick", to_value(&TickJson::of(tick))),
             Kind::Lifecycle(on, lifecycle) => (lifecycle_kind(on), to_value(&LifecycleJson::of(lifecycle))),
         };
         let mut value = members;
@@ -118,11 +163,11 @@ impl MessageJson {
     fn of(message: &Message) -> Self {
         let text = str::from_utf8(&message.payload).ok();
         Self {
-            topic: message.topic.clone(),
+            topic: message.topic.to_string(),
             payload: text.map(Value::from),
             payload_base64: text.is_none().then(|| BASE64.encode(&message.payload)),
-            client_id: message.client_id.clone(),
-            user: message.user.clone(),
+            client_id: message.client_id.to_string(),
+            user: message.user.as_ref().map(ToString::to_string),
             qos: message.qos,
             retain: message.retain,
             time: Some(message.time_ms),
@@ -147,9 +192,9 @@ impl MessageJson {
             (None, None) => Bytes::new(),
         };
         Ok(Message {
-            topic: self.topic,
-            client_id: self.client_id,
-            user: self.user,
+            topic: self.topic.into(),
+            client_id: self.client_id.into(),
+            user: self.user.map(Into::into),
             payload,
             qos: self.qos,
             retain: self.retain,
@@ -189,6 +234,69 @@ impl LifecycleJson {
             reason: self.reason,
             filters: self.filters,
         })
+    }
+}
+
+impl BatchJson {
+    fn of(batch: &Batch) -> Self {
+        let messages = batch.messages.iter().map(Event::to_json).collect();
+        Self { messages, time: Some(batch.time_ms), id: Some(batch.id.to_string()) }
+    }
+
+    fn into_batch(self, defaults: EventDefaults) -> Result<Batch, EventJsonError> {
+        let message = |(at, value): (usize, &Value)| {
+            // Each has an id of its own, that sorts behind that of the one before.
+            let id = EventId::from_u128(defaults.id.to_u128().saturating_add(at as u128));
+            match Event::from_json(value, EventDefaults { id, ..defaults }) {
+                Ok(event) if matches!(event.0, Kind::Message(_)) => Ok(event),
+                Ok(_) => Err(EventJsonError(format!("messages[{at}] is no message"))),
+                Err(error) => Err(EventJsonError(format!("messages[{at}]: {error}"))),
+            }
+        };
+        let messages = self.messages.iter().enumerate().map(message).collect::<Result<Vec<_>, _>>()?;
+        let first = messages.first().map_or(defaults.id, Event::id);
+        let id = id_of(self.id, EventDefaults { id: first, ..defaults })?;
+        Ok(Batch { messages, time_ms: self.time.unwrap_or(defaults.time_ms), id })
+    }
+}
+
+impl ChangeJson {
+    fn of(change: &Change) -> Self {
+        let value = |text: &Option<Bytes>| serde_json::from_slice(text.as_deref()?).ok();
+        Self {
+            table: change.table.clone(),
+            hash: change.hash.clone(),
+            sort: change.sort.clone(),
+            old: value(&change.old),
+            new: value(&change.new),
+            expired: change.expired,
+            time: Some(change.time_ms),
+            id: Some(change.id.to_string()),
+        }
+    }
+
+    fn into_change(self, defaults: EventDefaults) -> Result<Change, EventJsonError> {
+        let text = |value: Option<Value>| value.map(|value| Bytes::from(value.to_string()));
+        Ok(Change {
+            table: self.table,
+            hash: self.hash,
+            sort: self.sort,
+            old: text(self.old),
+            new: text(self.new),
+            expired: self.expired,
+            time_ms: self.time.unwrap_or(defaults.time_ms),
+            id: id_of(self.id, defaults)?,
+        })
+    }
+}
+
+impl TickJson {
+    fn of(tick: &Tick) -> Self {
+        Self { time: Some(tick.scheduled_ms), id: Some(tick.id.to_string()) }
+    }
+
+    fn into_tick(self, defaults: EventDefaults) -> Result<Tick, EventJsonError> {
+        Ok(Tick { scheduled_ms: self.time.unwrap_or(defaults.time_ms), id: id_of(self.id, defaults)? })
     }
 }
 
@@ -232,9 +340,9 @@ mod tests {
         let payloads = [&b"{\"a\":1}"[..], b"", b"text", b"\xff\x00"];
         for payload in payloads {
             let message = Message {
-                topic: "a/b".to_owned(),
-                client_id: "c".to_owned(),
-                user: Some("ana".to_owned()),
+                topic: "a/b".into(),
+                client_id: "c".into(),
+                user: Some("ana".into()),
                 payload: Bytes::from_static(payload),
                 qos: 2,
                 retain: true,
@@ -243,6 +351,18 @@ mod tests {
             };
             let again = read(&Event::message(message.clone()).to_json()).unwrap();
             assert_eq!(again.as_message(), Some(&message));
+        }
+        let id = EventId::new(9, 1).to_string();
+        for value in [
+            json!({ "kind": "tick", "time": 9, "id": id }),
+            json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "old": { "a": 1 }, "new": 5,
+                    "expired": false, "time": 9, "id": id }),
+            json!({ "kind": "batch", "time": 9, "id": id, "messages": [
+                { "kind": "message", "topic": "a", "payload": "x", "client_id": "c", "user": null, "qos": 1,
+                  "retain": false, "time": 8, "id": id },
+            ] }),
+        ] {
+            assert_eq!(read(&value).unwrap().to_json(), value);
         }
         let value = json!({
             "kind": "disconnect", "client_id": "c", "user": null, "session_id": "s", "ip": "::1", "reason": "X",
@@ -273,6 +393,8 @@ mod tests {
             (json!({ "kind": "message", "topic": "a", "payload": "", "payload_base64": "" }), "not both"),
             (json!({ "kind": "message", "topic": "a", "payload_base64": "!" }), "no base64"),
             (json!({ "kind": "connect", "client_id": "c", "id": "x" }), "id \"x\""),
+            (json!({ "kind": "batch", "messages": [{ "kind": "tick" }] }), "messages[0] is no message"),
+            (json!({ "kind": "batch", "messages": [{ "kind": "message" }] }), "messages[0]: an event of kind"),
         ] {
             let error = read(&value).unwrap_err();
             assert!(error.contains(part), "{value}: {error}");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::effect::Effect;
+use crate::rule::{Index, Rule};
 use crate::snapshot::{Query, Row, Snapshot, SnapshotError};
 
 /// Rows of one world in memory.
@@ -19,6 +20,7 @@ type Key = (String, String, String);
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTables {
     rows: BTreeMap<Key, Stored>,
+    indexes: Vec<Index>,
     now_ms: i64,
 }
 
@@ -60,6 +62,13 @@ impl MemoryTables {
         Ok(tables)
     }
 
+    /// Keeps the indexes that a rule declares, from now on.
+    pub fn declare(&mut self, rule: &Rule) {
+        self.indexes.extend(rule.indexes.iter().cloned());
+        self.indexes.sort();
+        self.indexes.dedup();
+    }
+
     /// Sets the time; what has expired by then is gone.
     pub fn set_time(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
@@ -95,7 +104,19 @@ impl MemoryTables {
                 Effect::Delete { table, hash, sort } => {
                     self.rows.remove(&key(table, hash, sort));
                 }
-                _ => {}
+                Effect::Board(change) => {
+                    let row = change.row();
+                    match row.value {
+                        Some(value) => self.put(row.table, &row.hash, &row.sort, value, row.expires_at_ms)?,
+                        None => drop(self.rows.remove(&key(row.table, &row.hash, &row.sort))),
+                    }
+                }
+                Effect::Disconnect { .. }
+                | Effect::Log { .. }
+                | Effect::Notify { .. }
+                | Effect::Publish { .. }
+                | Effect::PutEvent { .. }
+                | Effect::Webhook(_) => {}
             }
         }
         let now_ms = self.now_ms;
@@ -121,6 +142,10 @@ impl Snapshot for MemoryTables {
         }
         rows.truncate(query.limit);
         Ok(rows)
+    }
+
+    fn indexes(&self, table: &str) -> Vec<Index> {
+        self.indexes.iter().filter(|index| *index.table == *table).cloned().collect()
     }
 }
 

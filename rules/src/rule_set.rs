@@ -1,11 +1,13 @@
 //! All rules that are active at one time, found by what happens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::rule::{On, Rule};
+use crate::rule::Rule;
 use crate::topic::TopicTrie;
+use crate::trigger::{On, Trigger};
 
 /// Where a rule stands in its [`RuleSet`].
 pub type RuleIndex = usize;
@@ -18,24 +20,28 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     messages: TopicTrie<(RuleIndex, TriggerIndex)>,
     lifecycle: Vec<(RuleIndex, TriggerIndex)>,
+    changes: BTreeMap<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>,
+    times: Vec<(RuleIndex, TriggerIndex)>,
 }
 
 impl RuleSet {
     /// Brings rules together. Their order is the order in which they see an event.
     pub fn new(rules: Vec<Arc<Rule>>) -> Self {
         let mut messages = TopicTrie::new();
-        let mut lifecycle = Vec::new();
+        let (mut lifecycle, mut times) = (Vec::new(), Vec::new());
+        let mut changes = BTreeMap::<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>::new();
         for (rule_index, rule) in rules.iter().enumerate() {
             for (trigger_index, trigger) in rule.triggers.iter().enumerate() {
+                let place = (rule_index, trigger_index);
                 match &trigger.on {
-                    On::Message(levels) => messages.insert(levels.filter(), (rule_index, trigger_index)),
-                    On::Connect | On::Disconnect | On::Subscribe | On::Unsubscribe => {
-                        lifecycle.push((rule_index, trigger_index));
-                    }
+                    On::Message(levels) | On::Batch(levels, _) => messages.insert(levels.filter(), place),
+                    On::Change(table) => changes.entry(Arc::clone(table)).or_default().push(place),
+                    On::Connect | On::Disconnect | On::Subscribe | On::Unsubscribe => lifecycle.push(place),
+                    On::Time(_) => times.push(place),
                 }
             }
         }
-        Self { rules, messages, lifecycle }
+        Self { rules, messages, lifecycle, changes, times }
     }
 
     /// The rules.
@@ -43,12 +49,28 @@ impl RuleSet {
         &self.rules
     }
 
+    /// A trigger of one of the rules.
+    pub fn trigger(&self, (rule, trigger): (RuleIndex, TriggerIndex)) -> &Trigger {
+        &self.rules[rule].triggers[trigger]
+    }
+
+    /// The triggers that listen to changes of a table: by rule, then by line.
+    pub fn change_triggers(&self, table: &str) -> &[(RuleIndex, TriggerIndex)] {
+        self.changes.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The triggers that wait for a time: by rule, then by line.
+    pub fn time_triggers(&self) -> &[(RuleIndex, TriggerIndex)] {
+        &self.times
+    }
+
     /// Whether some rule listens to this topic.
     pub fn has_message_match(&self, topic: &str) -> bool {
         self.messages.has_match(topic)
     }
 
-    /// Calls `found` for each trigger that listens to this topic: by rule, then by line.
+    /// Calls `found` for each trigger that listens to messages of this topic, one by one or in batches: by rule, then
+    /// by line.
     pub fn for_each_message_match(&self, topic: &str, mut found: impl FnMut(RuleIndex, TriggerIndex)) {
         let mut matches: SmallVec<[(RuleIndex, TriggerIndex); 8]> = SmallVec::new();
         self.messages.for_each_match(topic, |&indices| matches.push(indices));

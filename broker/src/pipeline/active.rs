@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use pointsman_rules::{CompileError, Engine, Library, On, Rule, RuleName, RuleNameError, RuleSet, Trigger};
 
 use super::progress::TriggerKey;
+use crate::mqtt::Interest;
 
 /// Files read from the folder of rules, and from that of libraries.
 const FILES_MAX: usize = 1_000;
@@ -24,11 +25,14 @@ pub(crate) struct ActiveRule {
     /// Runs in a row that reached a limit.
     strikes: AtomicU32,
     suspended: AtomicBool,
+    /// What the log calls its triggers.
+    keys: Vec<TriggerKey>,
 }
 
 impl ActiveRule {
     pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
-        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false) }
+        let keys = rule.triggers.iter().map(|trigger| key(&rule, trigger)).collect();
+        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys }
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -56,16 +60,26 @@ impl ActiveRule {
 
     /// What the log calls a trigger: it stays the same while the rule's other lines change.
     pub(crate) fn key(&self, trigger: usize) -> TriggerKey {
-        let Trigger { on, handler, .. } = &self.rule.triggers[trigger];
-        let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
-        TriggerKey { rule: self.rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
+        self.keys[trigger].clone()
     }
 
-    /// The triggers on messages.
+    /// What tells a trigger from the rule's others in the log.
+    pub(crate) fn trigger_id(&self, trigger: usize) -> u16 {
+        self.keys[trigger].trigger
+    }
+
+    /// The triggers that are promised messages.
     pub(crate) fn message_triggers(&self) -> impl Iterator<Item = usize> {
         let triggers = self.rule.triggers.iter().enumerate();
-        triggers.filter(|(_, trigger)| matches!(trigger.on, On::Message(_))).map(|(index, _)| index)
+        let is_promised =
+            |trigger: &Trigger| matches!(trigger.on, On::Message(_)) && trigger.handling.durable;
+        triggers.filter(move |(_, trigger)| is_promised(trigger)).map(|(index, _)| index)
     }
+}
+
+fn key(rule: &Rule, Trigger { on, handler, .. }: &Trigger) -> TriggerKey {
+    let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
+    TriggerKey { rule: rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
 }
 
 /// All active rules.
@@ -79,6 +93,16 @@ impl ActiveRules {
     pub(crate) fn new(rules: Vec<Arc<ActiveRule>>) -> ActiveRules {
         let set = RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule)).collect());
         ActiveRules { rules, set }
+    }
+
+    /// What rules want of the messages of a topic.
+    pub(crate) fn interest(&self, topic: &str) -> Interest {
+        let mut interest = Interest::default();
+        self.set.for_each_message_match(topic, |rule, trigger| {
+            interest.rules = true;
+            interest.durable |= self.set.trigger((rule, trigger)).handling.durable;
+        });
+        interest
     }
 }
 

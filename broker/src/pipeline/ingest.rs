@@ -21,8 +21,7 @@ impl Ingress for Intake {
                 .is_some_and(|on| active.set.lifecycle_triggers(&on).next().is_some());
             return Interest { durable: false, rules };
         }
-        let wanted = active.set.has_message_match(topic);
-        Interest { durable: wanted, rules: wanted }
+        active.interest(topic)
     }
 
     fn generation(&self) -> u64 {

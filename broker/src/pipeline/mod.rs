@@ -10,10 +10,17 @@ mod act;
 mod activate;
 mod active;
 mod ingest;
+mod lanes;
+mod order;
+mod outbox;
 mod progress;
 mod recover;
 mod route;
+mod rows;
+mod send;
 mod snapshot;
+mod turn;
+mod unit;
 mod versions;
 mod watch;
 mod worker;
@@ -31,13 +38,17 @@ use serde::Serialize;
 pub use activate::{ActivationError, SaveError};
 pub use active::{Checked, LoadError, RuleFile, check_rules, load_library, load_rule, rule_files};
 pub use ingest::Intake;
+pub use lanes::LaneStats;
+pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, TargetStatus};
 pub use versions::{Cause, Version, VersionError, VersionLimits};
 
 use activate::Activation;
 use active::{ActiveRule, ActiveRules};
+use outbox::Afterwards;
 use progress::Progress;
+use unit::Unit;
 use versions::Versions;
-use worker::{Job, Workers};
+use worker::Workers;
 
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::{Hub, ReaderOptions, SharedSpine};
@@ -57,12 +68,14 @@ pub struct PipelineParts {
     pub rules_directory: PathBuf,
     /// Bounds of a run.
     pub limits: Limits,
-    /// Events that may wait for one worker.
+    /// Events that may wait for the workers.
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
     /// How many versions of each rule are kept.
     pub versions: VersionLimits,
+    /// Where rules may send requests to, and how often they are tried.
+    pub outbox: OutboxSettings,
     /// Threads that run rules.
     pub workers: usize,
     /// Counts.
@@ -85,6 +98,8 @@ pub struct Pipeline {
     generation: AtomicU64,
     progress: Progress,
     order: ingest::Order,
+    /// Sends what leaves the server.
+    outbox: Arc<Outbox>,
     /// Knows which topics sessions want kept.
     hub: OnceLock<Weak<Hub>>,
     workers: OnceLock<Workers>,
@@ -133,7 +148,9 @@ pub fn engine(limits: Limits) -> Engine {
 impl Pipeline {
     /// Loads the rules and begins to listen to the spine.
     pub fn start(parts: PipelineParts) -> Result<Arc<Pipeline>, ReadError> {
+        let outbox = Outbox::open(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.outbox)?;
         let pipeline = Arc::new(Pipeline {
+            outbox,
             engine: Arc::new(engine(parts.limits)),
             versions: Versions::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.versions),
             activation: Mutex::default(),
@@ -173,6 +190,7 @@ impl Pipeline {
     /// the way.
     pub fn take_up(self: &Arc<Self>, hub: &Arc<Hub>) -> Result<(), ReadError> {
         let _ = self.hub.set(Arc::downgrade(hub));
+        self.outbox.start();
         self.recover()?;
         let settler = Arc::downgrade(self);
         spawn("settle", move || settle_until_gone(&settler));
@@ -195,17 +213,41 @@ impl Pipeline {
         self.progress.parked()
     }
 
+    /// What leaves for web servers.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Does what a commit that is on disk wants done.
+    fn do_afterwards(&self, afterwards: Afterwards) {
+        if afterwards.is_empty() {
+            return;
+        }
+        let hub = self.hub.get().and_then(Weak::upgrade);
+        afterwards.perform(|client_id, reason| {
+            if let Some(hub) = &hub {
+                hub.disconnect(client_id, reason);
+            }
+        });
+    }
+
     /// Handles what waits, and tells the store how far the rules have come.
     pub fn stop(&self) {
         if let Some(workers) = self.workers.get() {
             workers.stop();
         }
+        self.outbox.stop();
         self.settle();
     }
 
-    fn submit(&self, job: Job) {
+    /// What waits for the workers.
+    pub fn lanes(&self) -> LaneStats {
+        self.workers.get().map(Workers::stats).unwrap_or_default()
+    }
+
+    fn submit(&self, key: lanes::Key, unit: Unit) {
         if let Some(workers) = self.workers.get() {
-            workers.submit(job);
+            workers.submit(key, unit);
         }
     }
 

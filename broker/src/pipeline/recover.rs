@@ -1,6 +1,6 @@
 //! After a start or a change: what the log holds that rules have not handled yet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,19 +8,29 @@ use tracing::{info, warn};
 
 use super::Pipeline;
 use super::active::ActiveRule;
+use super::order::Units;
 use super::progress::{Input, TriggerKey};
-use super::route::{is_durable, message_event};
-use super::worker::Job;
-use crate::mqtt::{Envelope, envelope_of};
-use crate::store::{ReadError, Record, Seq, Write};
+use super::route::is_durable;
+use crate::mqtt::envelope_of;
+use crate::store::{Done, ReadError, Record, Seq, Write};
 
 /// The table of triggers: hash is the rule, sort the trigger, value the first record that concerns it.
 const TRIGGERS: &str = "_triggers";
 
 /// What a trigger has yet to do.
 struct Backlog {
+    /// What lies before is settled, or came before the trigger was there.
     from: Seq,
-    done: BTreeSet<Input>,
+    /// What it has handled behind that: the first message of a run, and how many follow each other.
+    done: BTreeMap<Input, u32>,
+}
+
+impl Backlog {
+    fn owes(&self, (seq, index): Input) -> bool {
+        let before = self.done.range(..=(seq, index)).next_back();
+        let is_done = before.is_some_and(|(&(at, first), &count)| at == seq && index - first < count);
+        seq >= self.from && !is_done
+    }
 }
 
 impl Pipeline {
@@ -56,29 +66,32 @@ impl Pipeline {
         for rule in &active.rules {
             for trigger in rule.message_triggers() {
                 let key = rule.key(trigger);
-                let backlog = self.backlog(&key)?;
-                backlogs.insert(key, backlog);
+                let from = self.owed_from(&key)?;
+                backlogs.insert(key, Backlog { from, done: BTreeMap::new() });
             }
         }
         let Some(from) = backlogs.values().map(|backlog| backlog.from).min() else { return Ok(()) };
+        let from = from.max(self.store.stats().first);
+        // What was handled is said behind it, so the log is read twice.
+        for entry in self.store.replay(from)? {
+            note_done(entry?.1, &mut backlogs);
+        }
         let mut queued = 0_u64;
-        for entry in self.store.replay(from.max(self.store.stats().first))? {
+        for entry in self.store.replay(from)? {
             let (seq, record) = entry?;
             let Some(envelope) = envelope_of(record, seq) else { continue };
-            for index in 0..envelope.len() {
-                if !is_durable(&envelope, index) {
-                    continue;
-                }
+            let mut units = Units::new(&envelope);
+            for index in (0..envelope.len()).filter(|index| is_durable(&envelope, *index)) {
                 let input = (seq, u32::try_from(index).unwrap_or(u32::MAX));
                 active.set.for_each_message_match(envelope.message(index).topic(), |rule, trigger| {
                     let rule = &active.rules[rule];
-                    let owed = backlogs.get(&rule.key(trigger));
-                    if owed.is_some_and(|backlog| seq >= backlog.from && !backlog.done.contains(&input)) {
-                        self.queue_again(rule, trigger, &envelope, input);
+                    if backlogs.get(&rule.key(trigger)).is_some_and(|backlog| backlog.owes(input)) {
+                        units.add(rule, trigger, index, true);
                         queued += 1;
                     }
                 });
             }
+            self.submit_all(units, Some(seq));
         }
         if queued > 0 {
             info!(events = queued, "taking up what the last run left undone");
@@ -86,11 +99,11 @@ impl Pipeline {
         Ok(())
     }
 
-    fn backlog(&self, key: &TriggerKey) -> Result<Backlog, ReadError> {
+    /// The first record that may hold something a trigger has not handled.
+    fn owed_from(&self, key: &TriggerKey) -> Result<Seq, ReadError> {
         let row = self.store.get(TRIGGERS, &key.rule, &key.trigger.to_string())?;
         let first = row.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(1);
-        let progress = self.store.progress(&key.rule, key.trigger)?;
-        Ok(Backlog { from: progress.settled_before.max(first), done: progress.done.into_iter().collect() })
+        Ok(self.store.settled_before(&key.rule, key.trigger)?.max(first))
     }
 
     /// Takes a rule up again: what was put aside for it is queued before anything new is.
@@ -114,23 +127,23 @@ impl Pipeline {
         };
         for (seq, record) in records.map_while(Result::ok) {
             let Some(envelope) = envelope_of(record, seq) else { continue };
-            for (&input, keys) in wanted.range((seq, 0)..=(seq, u32::MAX)) {
+            let mut units = Units::new(&envelope);
+            for (&(_, index), keys) in wanted.range((seq, 0)..=(seq, u32::MAX)) {
                 for trigger in rule.message_triggers().filter(|trigger| keys.contains(&rule.key(*trigger))) {
-                    self.queue_again(rule, trigger, &envelope, input);
+                    units.add(rule, trigger, index as usize, true);
                 }
             }
+            self.submit_all(units, Some(seq));
         }
     }
+}
 
-    fn queue_again(&self, rule: &Arc<ActiveRule>, trigger: usize, envelope: &Envelope, input: Input) {
-        self.progress.add(input.0, 1);
-        let event = message_event(envelope, input.1 as usize);
-        self.submit(Job {
-            rule: Arc::clone(rule),
-            trigger,
-            event,
-            input: Some(input),
-            hops: envelope.hops(),
-        });
+fn note_done(record: Record, backlogs: &mut BTreeMap<TriggerKey, Backlog>) {
+    for Done { rule, trigger, seq, index, count } in record.done {
+        if let Some(backlog) = backlogs.get_mut(&TriggerKey { rule, trigger })
+            && seq >= backlog.from
+        {
+            backlog.done.insert((seq, index), count);
+        }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{Event, Lifecycle, Message, On};
+use pointsman_rules::{Event, Lifecycle, Message, On, RuleIndex, TriggerIndex};
+use smallvec::SmallVec;
 use tracing::warn;
 
-use super::Pipeline;
 use super::active::ActiveRules;
-use super::worker::Job;
+use super::order::Units;
+use super::unit::{Events, Texts, Unit};
+use super::{Pipeline, order};
 use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
+use crate::store::Seq;
 
 /// Rules that a message may go through one after the other; what they publish beyond is dropped, as it loops.
 pub(crate) const HOPS_MAX: u8 = 8;
@@ -28,6 +31,8 @@ impl Pipeline {
     }
 
     fn route_one(&self, active: &ActiveRules, envelope: &Envelope) {
+        let mut units = Units::new(envelope);
+        let mut matches = Matches::default();
         for index in 0..envelope.len() {
             let message = envelope.message(index);
             if !message.marks().interest.rules {
@@ -38,16 +43,22 @@ impl Pipeline {
                 self.route_lifecycle(active, envelope, index);
                 continue;
             }
-            let input = envelope.log_seq().filter(|_| is_durable(envelope, index));
-            let event = message_event(envelope, index);
-            active.set.for_each_message_match(topic, |rule, trigger| {
-                let input = input.map(|seq| (seq, u32::try_from(index).unwrap_or(u32::MAX)));
-                if let Some((seq, _)) = input {
-                    self.progress.add(seq, 1);
-                }
-                let rule = Arc::clone(&active.rules[rule]);
-                self.submit(Job { rule, trigger, event: event.clone(), input, hops: envelope.hops() });
-            });
+            let is_promised = envelope.log_seq().is_some() && is_durable(envelope, index);
+            for &(rule, trigger) in matches.of(active, topic) {
+                let is_durable = active.set.trigger((rule, trigger)).handling.durable;
+                units.add(&active.rules[rule], trigger, index, is_promised && is_durable);
+            }
+        }
+        self.submit_all(units, envelope.log_seq());
+    }
+
+    /// Queues the units of an envelope.
+    pub(super) fn submit_all(&self, units: Units<'_>, seq: Option<Seq>) {
+        for (key, unit) in units.finish(seq) {
+            if let Some(seq) = unit.counted {
+                self.progress.add(seq, 1);
+            }
+            self.submit(key, unit);
         }
     }
 
@@ -78,7 +89,11 @@ impl Pipeline {
         };
         for (rule, trigger) in active.set.lifecycle_triggers(&on) {
             let rule = Arc::clone(&active.rules[rule]);
-            self.submit(Job { rule, trigger, event: event.clone(), input: None, hops: 0 });
+            let key = order::key(&rule, event.client_id());
+            self.submit(
+                key,
+                Unit { rule, trigger, events: Events::One(event.clone()), hops: 0, counted: None },
+            );
         }
     }
 }
@@ -105,15 +120,37 @@ pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
     marks.interest.durable && marks.qos > crate::mqtt::QoS::AtMostOnce
 }
 
+/// The triggers that want a topic; those of the topic before are remembered, as it is mostly the same.
+#[derive(Default)]
+struct Matches<'a> {
+    topic: Option<&'a str>,
+    found: SmallVec<[(RuleIndex, TriggerIndex); 8]>,
+}
+
+impl<'a> Matches<'a> {
+    fn of(&mut self, active: &ActiveRules, topic: &'a str) -> &[(RuleIndex, TriggerIndex)] {
+        if self.topic != Some(topic) {
+            self.topic = Some(topic);
+            self.found.clear();
+            active.set.for_each_message_match(topic, |rule, trigger| {
+                if matches!(active.set.trigger((rule, trigger)).on, On::Message(_)) {
+                    self.found.push((rule, trigger));
+                }
+            });
+        }
+        &self.found
+    }
+}
+
 /// A message as rules see it.
-pub(super) fn message_event(envelope: &Envelope, index: usize) -> Event {
+pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
     let message = envelope.message(index);
     let marks = message.marks();
     let id = envelope.id(index);
     Event::message(Message {
-        topic: message.topic().to_owned(),
-        client_id: envelope.client_id().to_owned(),
-        user: envelope.user().map(str::to_owned),
+        topic: texts.topic(message.topic()),
+        client_id: texts.client_id(envelope.client_id()),
+        user: envelope.user().map(|user| texts.user(user)),
         payload: message.payload_shared(),
         qos: marks.qos as u8,
         retain: marks.retain,

@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use super::check::{self, Fault, KnownFunctions};
 use super::{Engine, Library};
 use crate::error::{CompileError, explain};
-use crate::rule::{Rule, RuleName, Trigger};
-use crate::state::{Guard, Names, Registration, State};
+use crate::rule::{Rule, RuleName};
+use crate::state::{Declared, Guard, Names, Registration, State};
+use crate::trigger::Trigger;
 
 const VERSION_DIGITS: usize = 12;
 
@@ -33,7 +34,7 @@ pub(crate) struct Draft<'source> {
     pub(super) source: &'source str,
     pub(crate) ast: AST,
     pub(crate) constants: Scope<'static>,
-    pub(crate) registrations: Vec<Registration>,
+    pub(crate) declared: Declared,
     pub(crate) assigned_into: Arc<BTreeSet<ImmutableString>>,
 }
 
@@ -70,10 +71,11 @@ impl Engine {
         }
         let mut ast = compiler.finish(&draft, &shared)?;
         ast.combine(shared);
-        let triggers = draft.registrations.iter().map(|registration| {
+        let triggers = draft.declared.registrations.iter().map(|registration| {
             check::handler_exists(&ast, registration).map_err(|fault| draft.fail(fault))?;
-            let Registration { on, handler, position } = registration;
-            Ok(Trigger { on: on.clone(), handler: handler.clone(), line: position.line().unwrap_or(0) })
+            let Registration { on, handling, handler, position } = registration;
+            let (on, handling, handler) = (on.clone(), handling.clone(), handler.clone());
+            Ok(Trigger { on, handling, handler, line: position.line().unwrap_or(0) })
         });
         let triggers = triggers.collect::<Result<_, _>>()?;
         let sources = used.iter().map(|file| file.source.as_str());
@@ -82,6 +84,7 @@ impl Engine {
             file: file.to_owned(),
             version: version(source, sources),
             triggers,
+            indexes: draft.declared.indexes.into(),
             source: source.to_owned(),
             ast: ast.clone_functions_only(),
             names,
@@ -118,10 +121,10 @@ impl Compiler<'_> {
         let assigned_into =
             check::assigned_into(&ast).map_err(|fault| fail(fault.position, fault.message))?;
         let assigned_into = Arc::new(assigned_into);
-        let (registrations, constants) = self
+        let (declared, constants) = self
             .run_top_level(&ast, Arc::clone(&assigned_into))
             .map_err(|(position, message)| fail(position, message))?;
-        Ok(Draft { file, source, ast, constants, registrations, assigned_into })
+        Ok(Draft { file, source, ast, constants, declared, assigned_into })
     }
 
     /// Compiles a draft anew with its constants in place of their names, and checks that it calls only what is there:
@@ -141,9 +144,9 @@ impl Compiler<'_> {
         &self,
         ast: &AST,
         assigned_into: Arc<BTreeSet<ImmutableString>>,
-    ) -> Result<(Vec<Registration>, Scope<'static>), (Position, String)> {
+    ) -> Result<(Declared, Scope<'static>), (Position, String)> {
         let names = Names { constants: Arc::default(), assigned_into };
-        let guard = Guard::enter(State::Registering(Vec::new()), names, (self.monotonic)());
+        let guard = Guard::enter(State::Registering(Declared::default()), names, (self.monotonic)());
         let mut scope = Scope::new();
         let result = self.setup.run_ast_with_scope(&mut scope, ast);
         let (state, _) = Guard::leave(guard);
@@ -151,9 +154,9 @@ impl Compiler<'_> {
             let fault = explain(error);
             return Err((fault.position, fault.message));
         }
-        let registrations = match state {
-            State::Registering(registrations) => registrations,
-            State::Idle | State::Running(_) => Vec::new(),
+        let declared = match state {
+            State::Registering(declared) => declared,
+            State::Idle | State::Running(_) => Declared::default(),
         };
         let mut constants = Scope::new();
         for (name, is_constant, value) in scope.iter() {
@@ -161,7 +164,7 @@ impl Compiler<'_> {
                 constants.push_constant_dynamic(name.to_owned(), value);
             }
         }
-        Ok((registrations, constants))
+        Ok((declared, constants))
     }
 }
 

@@ -39,9 +39,13 @@ impl Engine {
         let mut constants = Scope::new();
         for (file, source) in files {
             let draft = compiler.draft(file, source)?;
-            if let Some(registration) = draft.registrations.first() {
+            if let Some(registration) = draft.declared.registrations.first() {
                 let message = "a library listens to nothing: move the trigger into a rule".to_owned();
                 return Err(draft.fail(Fault { position: registration.position, message }));
+            }
+            if !draft.declared.indexes.is_empty() {
+                let message = "a library declares no index: say it in the rule that uses it".to_owned();
+                return Err(draft.fail(Fault { position: Position::NONE, message }));
             }
             for (name, position) in definitions(&draft) {
                 if let Some(other) = defined.insert(name.clone(), file) {

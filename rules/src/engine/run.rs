@@ -8,11 +8,12 @@ use super::Engine;
 use crate::effect::Outcome;
 use crate::error::{Explained, Place, RunError, explain};
 use crate::event::{Event, Kind};
-use crate::natives::{LifecycleEvent, MessageEvent};
-use crate::rule::{On, Rule, Trigger};
+use crate::natives::{BatchEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
+use crate::rule::Rule;
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
 use crate::state::{Guard, Run, State, Stop};
+use crate::trigger::{On, Trigger};
 
 impl Engine {
     /// Calls one handler with one event. The same event and snapshot always give the same outcome.
@@ -35,6 +36,10 @@ impl Engine {
             limits: self.limits,
             snapshot: Arc::clone(snapshot),
             time_ms: event.time_ms(),
+            event_id: event.id(),
+            rule: rule.name.shared(),
+            indexes: Arc::clone(&rule.indexes),
+            drawn: 0,
             effects: Vec::new(),
             effect_bytes: 0,
             read_bytes: 0,
@@ -66,6 +71,11 @@ fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
         (On::Message(levels), Kind::Message(shared)) => {
             Dynamic::from(MessageEvent { shared: Arc::clone(shared), levels: levels.clone() })
         }
+        (On::Batch(levels, _), Kind::Batch(batch)) => {
+            Dynamic::from(BatchEvent { batch: Arc::clone(batch), levels: levels.clone() })
+        }
+        (On::Change(_), Kind::Change(change)) => Dynamic::from(ChangeEvent(Arc::clone(change))),
+        (On::Time(_), Kind::Tick(tick)) => Dynamic::from(TickEvent(Arc::clone(tick))),
         (on, Kind::Lifecycle(kind, lifecycle)) if on == kind => {
             Dynamic::from(LifecycleEvent(Arc::clone(lifecycle)))
         }

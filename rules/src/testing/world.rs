@@ -56,6 +56,7 @@ impl World {
     pub(super) fn new(engine: Arc<Engine>, rule: Arc<Rule>, limits: TestLimits) -> Self {
         let mut tables = MemoryTables::default();
         tables.set_time(START_MS);
+        tables.declare(&rule);
         Self {
             engine,
             rule,

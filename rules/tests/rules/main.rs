@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod bus;
 mod chat;
 mod compile;
 mod events;
 mod library;
+mod leaderboards;
+mod outside;
+mod rows;
 mod rule_set;
 mod sandbox;
 mod support;
 mod tables;
 mod testing;
+mod triggers;

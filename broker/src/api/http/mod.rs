@@ -6,6 +6,7 @@ mod authority;
 mod metrics;
 mod mqtt_socket;
 mod operator;
+mod outbox;
 mod pages;
 mod problem;
 mod query;
@@ -63,6 +64,9 @@ use arrival::{Arrival, converse};
 fn router(api: Api) -> Router {
     Router::new()
         .route("/", any(root))
+        .route("/api/outbox", get(outbox::get))
+        .route("/api/outbox/undelivered", get(outbox::list).delete(outbox::forget))
+        .route("/api/outbox/undelivered/retry", post(outbox::send_again))
         .route("/api/status", get(status::get))
         .route("/api/rules", get(rules::list))
         .route("/api/rules/{name}", get(rules::get).put(rules::put))

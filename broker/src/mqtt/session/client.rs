@@ -1,5 +1,6 @@
 //! One connected client, as the others see it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -17,7 +18,7 @@ pub(crate) struct Kick {
     /// What an MQTT 5 client is told.
     pub(crate) reason: Reason,
     /// The words with it.
-    pub(crate) detail: &'static str,
+    pub(crate) detail: Cow<'static, str>,
     /// The `disconnectReason` of the lifecycle event.
     pub(crate) lifecycle: &'static str,
 }

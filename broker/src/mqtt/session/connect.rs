@@ -431,7 +431,7 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
         // [MQTT-3.1.4-2]
         previous.kick(Kick {
             reason: Reason::SessionTakenOver,
-            detail: "another connection has this client id now",
+            detail: "another connection has this client id now".into(),
             lifecycle: reason::DUPLICATE_CLIENTID,
         });
         previous.ended().await;

@@ -1,5 +1,6 @@
 //! The life of a connection after CONNACK: one task that reads, writes and keeps time.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -99,7 +100,7 @@ impl End {
         match self {
             End::Goodbye { .. } => "the client said goodbye",
             End::KeepAlive => "nothing came for one and a half times the keep-alive",
-            End::Kicked(kick) => kick.detail,
+            End::Kicked(kick) => &kick.detail,
             End::Lost(error) => error,
             End::Refused(error) => &error.detail,
         }
@@ -109,7 +110,7 @@ impl End {
 /// A client for which too much waits that may not be lost.
 const HOPELESS: Kick = Kick {
     reason: Reason::QuotaExceeded,
-    detail: "too many messages wait for this client to read them",
+    detail: Cow::Borrowed("too many messages wait for this client to read them"),
     lifecycle: "THROTTLED",
 };
 
@@ -427,7 +428,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             End::KeepAlive => {
                 goodbye(&mut self.outbound, self.version, Reason::KeepAliveTimeout, end.detail());
             }
-            End::Kicked(kick) => goodbye(&mut self.outbound, self.version, kick.reason, kick.detail),
+            End::Kicked(kick) => goodbye(&mut self.outbound, self.version, kick.reason, &kick.detail),
             End::Refused(error) => {
                 goodbye(&mut self.outbound, self.version, error.reason, &error.detail);
             }

@@ -349,6 +349,17 @@ impl Hub {
         self.subscriptions.changed();
     }
 
+    /// Ends the connection of a client, if it has one, as an operator does; its session stays as it asked for. The client is
+    /// told `reason`.
+    pub fn disconnect(&self, client_id: &str, reason: Option<&str>) {
+        let Some(client) = self.registry.client(client_id) else { return };
+        client.kick(Kick {
+            reason: Reason::AdministrativeAction,
+            detail: reason.unwrap_or("a rule of the server has ended this connection").to_owned().into(),
+            lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
+        });
+    }
+
     /// Refuses new connections, ends the others with a reason, and resolves when they have ended.
     pub async fn stop(&self) {
         self.stopping.cancel();
@@ -356,7 +367,7 @@ impl Hub {
         for client in &clients {
             client.kick(Kick {
                 reason: Reason::ServerShuttingDown,
-                detail: "the server is shutting down",
+                detail: "the server is shutting down".into(),
                 lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
             });
         }

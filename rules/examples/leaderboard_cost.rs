@@ -1,0 +1,114 @@
+//! What a leaderboard costs: `cargo run --release -p pointsman-rules --example leaderboard_cost [members]`.
+//!
+//! `docs/LEADERBOARDS.md` says how the same is measured with Redis.
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::time::Instant;
+
+use pointsman_rules::EventId;
+use pointsman_rules::leaderboard::{Kind, Order, Standing, Standings};
+
+const MEMBERS: u64 = 1_000_000;
+const ROUNDS: u32 = 2_000_000;
+const START_MS: u64 = 1_700_000_000_000;
+
+/// Numbers that are random enough for an access pattern without any.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let members = std::env::args().nth(1).map_or(Ok(MEMBERS), |members| members.parse())?;
+    println!("{members} members");
+    for (name, score_end) in
+        [("scores of 0 to 1,000,000", 1_000_000), ("scores of 0 to 99, so most tie", 100)]
+    {
+        println!("{name}:");
+        measure(members, score_end)?;
+    }
+    Ok(())
+}
+
+fn measure(members: u64, score_end: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let mut numbers = Numbers(7);
+    let mut event = 0_u64;
+    let mut standing = |numbers: &mut Numbers| {
+        event += 1;
+        let score = i64::try_from(numbers.below(score_end)).unwrap_or(0);
+        // Fifty events a millisecond.
+        Standing { score: score.into(), since: EventId::new(START_MS + event / 50, event.into()), nth: 0 }
+    };
+    let mut name = String::new();
+    let mut name_of = move |member: u64| {
+        name.clear();
+        let _ = write!(name, "member:{member:012}");
+        name.clone()
+    };
+
+    let before = resident_bytes()?;
+    let mut standings = Standings::new(Order::Descending, 5);
+    let begun = Instant::now();
+    for member in 0..members {
+        standings.set(&name_of(member), &standing(&mut numbers), 1);
+    }
+    let nanos = begun.elapsed().as_nanos() / u128::from(members);
+    let bytes = resident_bytes()?.saturating_sub(before) / members;
+    println!("  first submit of each: {nanos} ns, {bytes} bytes a member");
+
+    // As a handler does it: read, compute, write, ask for the rank.
+    let mut cost = |what: &str, mut step: Box<dyn FnMut(&mut Standings, &str, Standing) -> usize>| {
+        let mut numbers = Numbers(11);
+        let names: Vec<String> = (0..ROUNDS).map(|_| name_of(numbers.below(members))).collect();
+        let new: Vec<Standing> = (0..ROUNDS).map(|_| standing(&mut numbers)).collect();
+        let begun = Instant::now();
+        let mut sum = 0;
+        for (name, new) in names.iter().zip(&new) {
+            sum += step(&mut standings, name, *new);
+        }
+        println!("  {what}: {} ns", begun.elapsed().as_nanos() / u128::from(ROUNDS));
+        black_box(sum);
+    };
+    cost(
+        "submit the latest, and rank",
+        Box::new(|standings, name, new| {
+            standings.set(name, &new, 2);
+            standings.rank(name).unwrap_or(0)
+        }),
+    );
+    cost("submit the latest", Box::new(|standings, name, new| usize::from(standings.set(name, &new, 3))));
+    cost(
+        "submit the best, and rank",
+        Box::new(|standings, name, new| {
+            let old = standings.get(name);
+            let stands = Kind::Best.submit(Order::Descending, old.as_ref(), new.score, new.since, 0);
+            if let Ok(Some(new)) = stands {
+                standings.set(name, &new, 4);
+            }
+            standings.rank(name).unwrap_or(0)
+        }),
+    );
+    cost("rank", Box::new(|standings, name, _| standings.rank(name).unwrap_or(0)));
+    cost(
+        "top 10",
+        Box::new(|standings, _, _| standings.iter_from(0).take(10).map(|ranked| ranked.rank).sum()),
+    );
+    cost(
+        "5 around",
+        Box::new(|standings, name, _| standings.around(name, 2).map(|ranked| ranked.rank).sum()),
+    );
+    Ok(())
+}
+
+/// The memory of this process, as Linux tells it.
+fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
+    const PAGE_BYTES: u64 = 4_096;
+    let pages = std::fs::read_to_string("/proc/self/statm")?;
+    let resident = pages.split_whitespace().nth(1).ok_or("no resident size")?;
+    Ok(resident.parse::<u64>()? * PAGE_BYTES)
+}

@@ -24,7 +24,7 @@ use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
 use crate::mqtt::sys;
 use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
-use crate::pipeline::{Intake, Pipeline, PipelineParts, VersionLimits};
+use crate::pipeline::{DeadLetterLimits, Intake, Pipeline, PipelineParts, VersionLimits};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
 use crate::telemetry::Telemetry;
@@ -279,6 +279,10 @@ impl Prepared {
             versions: VersionLimits {
                 count_max: config.rules.versions_max,
                 bytes_max: config.rules.versions_bytes_max,
+            },
+            dead_letters: DeadLetterLimits {
+                count_max: config.rules.dead_letters_max,
+                bytes_max: config.rules.dead_letters_bytes_max,
             },
             outbox: outbox_settings(config)?,
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod dead_letters;
 mod greeting;
 mod inherited;
 mod rules;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use pointsman_config::{Config, DEFAULT_TOML};
 use tracing_subscriber::EnvFilter;
 
+use dead_letters::DeadLettersCommand;
 use rules::RulesCommand;
 
 /// An MQTT broker with a rules engine: chat, orders, scores and presence in one program.
@@ -50,6 +52,11 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Shows the events on which rules failed, and has them handled again.
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
     /// Checks, tests and manages rules.
     Rules {
         #[command(subcommand)]
@@ -79,6 +86,7 @@ pub fn main() -> ExitCode {
             print!("{DEFAULT_TOML}");
             Ok(())
         }
+        Command::DeadLetters { command } => command.run(),
         Command::Rules { command } => command.run(),
     };
     match result {

@@ -1,5 +1,6 @@
 //! `pointsman rules …`: checking and testing files, and what the running server has of them.
 
+mod drafts;
 mod files;
 mod server;
 mod tests;
@@ -10,6 +11,8 @@ use clap::{Args, Subcommand};
 use pointsman_config::Config;
 
 use super::load;
+
+pub(super) use server::text;
 
 /// Which server or configuration is meant.
 #[derive(Debug, Args)]
@@ -59,6 +62,19 @@ pub(super) enum RulesCommand {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Runs a draft, and the version that is active, on the messages that the server's log holds, and says what differs.
+    Replay {
+        /// The draft; the file's name is the rule's.
+        file: PathBuf,
+        /// How far back: 30s, 5m, 1h, 7d.
+        #[arg(long, default_value = "1h")]
+        since: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Ends the suspension of a rule and has it handle what was put aside.
     Resume {
         /// The rule.
@@ -91,6 +107,19 @@ pub(super) enum RulesCommand {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Runs a draft beside the version that is active on what comes, and says what differs. Nothing of it is done.
+    Shadow {
+        /// The draft; the file's name is the rule's.
+        file: PathBuf,
+        /// How long: at most 10m.
+        #[arg(long = "for", default_value = "60s", value_name = "TIME")]
+        time: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Prints the text of a rule, or of an earlier version.
     Show {
         /// The rule.
@@ -119,6 +148,9 @@ impl RulesCommand {
             RulesCommand::Diff { name, from, to, config } => server::diff(&name, from, to, &config),
             RulesCommand::List { name: None, json, config } => server::list(json, &config),
             RulesCommand::List { name: Some(name), json, config } => server::versions(&name, json, &config),
+            RulesCommand::Replay { file, since, json, config } => {
+                drafts::replay(&file, &since, json, &config)
+            }
             RulesCommand::Resume { name, config } => server::resume(&name, &config),
             RulesCommand::Rollback { name, version, note, config } => {
                 server::rollback(&name, &version, note.as_deref(), &config)
@@ -126,6 +158,7 @@ impl RulesCommand {
             RulesCommand::Run { file, event, table, config } => {
                 files::run(&file, &event, table.as_deref(), &config)
             }
+            RulesCommand::Shadow { file, time, json, config } => drafts::shadow(&file, &time, json, &config),
             RulesCommand::Show { name, version, config } => server::show(&name, version.as_deref(), &config),
             RulesCommand::Test { path, json, config } => tests::run(path, json, &config),
         }

@@ -18,7 +18,7 @@ use crate::report::chain;
 #[derive(Debug, Default)]
 pub(super) struct Activation {
     /// The library that compiled last.
-    library: Library,
+    pub(super) library: Library,
     /// Rules whose suspension has just ended: what was put aside meanwhile is taken up at the next look.
     resumed: Vec<Arc<ActiveRule>>,
 }
@@ -242,11 +242,11 @@ impl Pipeline {
     }
 
     /// The file of a rule, which may not be there yet.
-    fn rule_path(&self, name: &RuleName) -> PathBuf {
+    pub(super) fn rule_path(&self, name: &RuleName) -> PathBuf {
         self.rules_directory.join(format!("{name}.rhai"))
     }
 
-    fn activation(&self) -> MutexGuard<'_, Activation> {
+    pub(super) fn activation(&self) -> MutexGuard<'_, Activation> {
         self.activation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

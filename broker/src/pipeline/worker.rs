@@ -65,9 +65,9 @@ impl Drop for Workers {
 /// What a worker uses again from turn to turn.
 pub(super) struct Desk {
     pub(super) snapshot: Arc<TurnSnapshot>,
-    tables: Arc<dyn Snapshot>,
+    pub(super) tables: Arc<dyn Snapshot>,
     pub(super) texts: Texts,
-    interests: Interests,
+    pub(super) interests: Interests,
 }
 
 impl Desk {
@@ -190,7 +190,7 @@ impl Pipeline {
 }
 
 /// An effect that the broker refuses is a failure of the run like any other.
-fn refusal(job: &Job<'_>, message: String) -> RunError {
+pub(super) fn refusal(job: &Job<'_>, message: String) -> RunError {
     let trigger = &job.rule.rule.triggers[job.trigger];
     RunError {
         rule: job.rule.rule.name.to_string(),

@@ -114,7 +114,7 @@ pub(super) fn resume(name: &str, config: &ConfigFile) -> anyhow::Result<()> {
 }
 
 /// A value as people read it.
-pub(super) fn text(value: &Value) -> String {
+pub(in crate::cli) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

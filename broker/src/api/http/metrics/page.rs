@@ -249,6 +249,10 @@ fn rules(page: &mut Page, api: &Api) {
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";
     page.gauge("pointsman_rule_events_parked", help, api.pipeline.parked());
+    let help = "Events kept on which rules failed.";
+    page.gauge("pointsman_dead_letters", help, api.pipeline.dead_letter_count());
+    let help = "Events on which rules failed that are no longer kept, as there were too many.";
+    page.counter("pointsman_dead_letters_dropped_total", help, telemetry.dead_letters_dropped_total.get());
 }
 
 /// Requests to web servers; how each server fares is at `/api/outbox`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::bus::{DEFAULT_BUS, Entry, PutContext};
 use crate::event::{Batch, Change, Event, Kind, Lifecycle, Message, Tick};
 use crate::event_id::EventId;
 use crate::topic::validate_topic;
@@ -74,6 +75,29 @@ struct LifecycleJson {
     id: Option<String>,
 }
 
+/// An event of a bus: whole, or by the members that `put_events` takes.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct BusJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bus: Option<String>,
+    /// What it travelled on, where that is not the bus alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<String>,
+    time: Option<i64>,
+    id: Option<String>,
+}
+
 /// Messages that are handled together, each as an event of its own.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +154,7 @@ impl Event {
         };
         match kind.as_str() {
             "batch" => Ok(Self::batch(read::<BatchJson>(&kind, members)?.into_batch(defaults)?)),
-            "bus" => Ok(Self::bus(read::<MessageJson>(&kind, members)?.into_message(defaults)?)),
+            "bus" => Ok(Self::bus(read::<BusJson>(&kind, members)?.into_message(defaults)?)),
             "change" => Ok(Self::change(read::<ChangeJson>(&kind, members)?.into_change(defaults)?)),
             "message" => Ok(Self::message(read::<MessageJson>(&kind, members)?.into_message(defaults)?)),
             "tick" => Ok(Self::tick(read::<TickJson>(&kind, members)?.into_tick(defaults)?)),
@@ -145,7 +169,7 @@ impl Event {
     pub fn to_json(&self) -> Value {
         let (kind, members) = match &self.0 {
             Kind::Batch(batch) => ("batch", to_value(&BatchJson::of(batch))),
-            Kind::Bus(shared) => ("bus", to_value(&MessageJson::of(&shared.message))),
+            Kind::Bus(shared) => ("bus", to_value(&BusJson::of(&shared.message))),
             Kind::Change(change) => ("change", to_value(&ChangeJson::of(change))),
             Kind::Message(shared) => ("message", to_value(&MessageJson::of(&shared.message))),
             Kind::Tick(tick) => ("tick", to_value(&TickJson::of(tick))),
@@ -233,6 +257,52 @@ impl LifecycleJson {
             client_initiated: self.client_initiated,
             reason: self.reason,
             filters: self.filters,
+        })
+    }
+}
+
+impl BusJson {
+    fn of(message: &Message) -> Self {
+        let bus = message.topic.rsplit('/').next().unwrap_or_default();
+        Self {
+            bus: Some(bus.to_owned()),
+            topic: (*message.topic != *bus).then(|| message.topic.to_string()),
+            event: serde_json::from_slice(&message.payload).ok(),
+            time: Some(message.time_ms),
+            id: Some(message.id.to_string()),
+            ..Self::default()
+        }
+    }
+
+    fn into_message(self, defaults: EventDefaults) -> Result<Message, EventJsonError> {
+        let (time_ms, id) = (self.time.unwrap_or(defaults.time_ms), id_of(self.id, defaults)?);
+        let bus = self.bus.unwrap_or_else(|| DEFAULT_BUS.to_owned());
+        let payload = if let Some(event) = self.event {
+            Bytes::from(event.to_string())
+        } else {
+            let entry = Entry {
+                source: self.source,
+                detail_type: self.detail_type,
+                detail: self.detail.map(|detail| detail.to_string()),
+                bus: Some(bus.clone()),
+                time_ms: Some(time_ms),
+                resources: self.resources,
+            };
+            let context = PutContext { time_ms, seed: id, rule: "", number: 0, cause: None };
+            let event = entry.event(&context);
+            event.map_err(|error| EventJsonError(format!("an event of kind \"bus\": {error}")))?
+        };
+        let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
+        let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
+        Ok(Message {
+            topic: self.topic.unwrap_or(bus).into(),
+            client_id: source.into(),
+            user: None,
+            payload,
+            qos: 1,
+            retain: false,
+            time_ms,
+            id,
         })
     }
 }
@@ -355,6 +425,7 @@ mod tests {
         let id = EventId::new(9, 1).to_string();
         for value in [
             json!({ "kind": "tick", "time": 9, "id": id }),
+            json!({ "kind": "bus", "bus": "b", "topic": "x/b", "event": { "source": "s" }, "time": 9, "id": id }),
             json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "old": { "a": 1 }, "new": 5,
                     "expired": false, "time": 9, "id": id }),
             json!({ "kind": "batch", "time": 9, "id": id, "messages": [
@@ -393,6 +464,7 @@ mod tests {
             (json!({ "kind": "message", "topic": "a", "payload": "", "payload_base64": "" }), "not both"),
             (json!({ "kind": "message", "topic": "a", "payload_base64": "!" }), "no base64"),
             (json!({ "kind": "connect", "client_id": "c", "id": "x" }), "id \"x\""),
+            (json!({ "kind": "bus", "detail": {} }), "Source is a required argument"),
             (json!({ "kind": "batch", "messages": [{ "kind": "tick" }] }), "messages[0] is no message"),
             (json!({ "kind": "batch", "messages": [{ "kind": "message" }] }), "messages[0]: an event of kind"),
         ] {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::rule::Rule;
+use crate::pattern::{JsonError, Pattern, PatternSet, Scratch};
+use crate::rule::{Index, Rule};
 use crate::topic::TopicTrie;
-use crate::trigger::{On, Trigger};
+use crate::trigger::{BusPattern, On, Trigger};
 
 /// Where a rule stands in its [`RuleSet`].
 pub type RuleIndex = usize;
@@ -21,7 +22,16 @@ pub struct RuleSet {
     messages: TopicTrie<(RuleIndex, TriggerIndex)>,
     lifecycle: Vec<(RuleIndex, TriggerIndex)>,
     changes: BTreeMap<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>,
+    buses: BTreeMap<Arc<str>, Bus>,
     times: Vec<(RuleIndex, TriggerIndex)>,
+}
+
+/// What rules want of one bus.
+#[derive(Debug)]
+struct Bus {
+    patterns: PatternSet,
+    /// The triggers, by the numbers that the patterns have.
+    triggers: Vec<(RuleIndex, TriggerIndex)>,
 }
 
 impl RuleSet {
@@ -29,6 +39,7 @@ impl RuleSet {
     pub fn new(rules: Vec<Arc<Rule>>) -> Self {
         let mut messages = TopicTrie::new();
         let (mut lifecycle, mut times) = (Vec::new(), Vec::new());
+        let mut wanted = BTreeMap::<Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>>::new();
         let mut changes = BTreeMap::<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>::new();
         for (rule_index, rule) in rules.iter().enumerate() {
             for (trigger_index, trigger) in rule.triggers.iter().enumerate() {
@@ -37,11 +48,20 @@ impl RuleSet {
                     On::Message(levels) | On::Batch(levels, _) => messages.insert(levels.filter(), place),
                     On::Change(table) => changes.entry(Arc::clone(table)).or_default().push(place),
                     On::Connect | On::Disconnect | On::Subscribe | On::Unsubscribe => lifecycle.push(place),
+                    On::Event(BusPattern { bus, pattern }) => {
+                        wanted.entry(Arc::clone(bus)).or_default().push((pattern, place));
+                    }
                     On::Time(_) => times.push(place),
                 }
             }
         }
-        Self { rules, messages, lifecycle, changes, times }
+        let bus = |(name, wanted): (Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>)| {
+            let patterns = wanted.iter().zip(0..).map(|((pattern, _), number)| (number, *pattern));
+            let patterns = PatternSet::new(patterns);
+            (name, Bus { patterns, triggers: wanted.into_iter().map(|(_, place)| place).collect() })
+        };
+        let buses = wanted.into_iter().map(bus).collect();
+        Self { rules, messages, lifecycle, changes, buses, times }
     }
 
     /// The rules.
@@ -57,6 +77,43 @@ impl RuleSet {
     /// The triggers that listen to changes of a table: by rule, then by line.
     pub fn change_triggers(&self, table: &str) -> &[(RuleIndex, TriggerIndex)] {
         self.changes.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether some rule listens to this bus.
+    pub fn has_bus(&self, bus: &str) -> bool {
+        self.buses.contains_key(bus)
+    }
+
+    /// Calls `found` for each trigger that wants an event of a bus: by rule, then by line.
+    ///
+    /// # Errors
+    /// If the event is not JSON or goes beyond a limit of patterns: then no trigger wants it.
+    pub fn for_each_event_match(
+        &self,
+        bus: &str,
+        event: &[u8],
+        scratch: &mut Scratch,
+        mut found: impl FnMut(RuleIndex, TriggerIndex),
+    ) -> Result<(), JsonError> {
+        let Some(bus) = self.buses.get(bus) else { return Ok(()) };
+        let mut matches: SmallVec<[(RuleIndex, TriggerIndex); 8]> = SmallVec::new();
+        bus.patterns.for_each_match(event, scratch, |number| {
+            matches.extend(bus.triggers.get(number as usize).copied());
+        })?;
+        matches.sort_unstable();
+        for (rule, trigger) in matches {
+            found(rule, trigger);
+        }
+        Ok(())
+    }
+
+    /// The indexes of a table that some rule declares, in order.
+    pub fn indexes(&self, table: &str) -> Vec<Index> {
+        let all = self.rules.iter().flat_map(|rule| rule.indexes.iter());
+        let mut indexes: Vec<Index> = all.filter(|index| *index.table == *table).cloned().collect();
+        indexes.sort();
+        indexes.dedup();
+        indexes
     }
 
     /// The triggers that wait for a time: by rule, then by line.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::pattern::Pattern;
 use crate::schedule::Schedule;
 use crate::topic::LevelFilter;
 
@@ -32,6 +33,8 @@ pub enum On {
     Connect,
     /// A connection ended.
     Disconnect,
+    /// An event was put on a bus.
+    Event(BusPattern),
     /// A message was published to a topic that the filter matches.
     Message(LevelFilter),
     /// A client subscribed.
@@ -40,6 +43,15 @@ pub enum On {
     Time(Schedule),
     /// A client unsubscribed.
     Unsubscribe,
+}
+
+/// Which events of which bus.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BusPattern {
+    /// The bus.
+    pub bus: Arc<str>,
+    /// What the event must be.
+    pub pattern: Arc<Pattern>,
 }
 
 /// When a batch is complete: as soon as one of these is reached.
@@ -131,6 +143,7 @@ impl fmt::Display for On {
             Self::Change(table) => write!(formatter, "on_change(\"{table}\")"),
             Self::Connect => formatter.write_str("on_connect"),
             Self::Disconnect => formatter.write_str("on_disconnect"),
+            Self::Event(wanted) => write!(formatter, "on_event({}: {})", wanted.bus, wanted.pattern.source()),
             Self::Message(filter) => write!(formatter, "on_message(\"{filter}\")"),
             Self::Subscribe => formatter.write_str("on_subscribe"),
             Self::Time(schedule) => write!(formatter, "{schedule}"),

@@ -8,7 +8,7 @@ use super::Engine;
 use crate::effect::Outcome;
 use crate::error::{Explained, Place, RunError, explain};
 use crate::event::{Event, Kind};
-use crate::natives::{BatchEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
+use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
 use crate::rule::Rule;
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
@@ -74,6 +74,7 @@ fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
         (On::Batch(levels, _), Kind::Batch(batch)) => {
             Dynamic::from(BatchEvent { batch: Arc::clone(batch), levels: levels.clone() })
         }
+        (On::Event(_), Kind::Bus(shared)) => Dynamic::from(BusEvent(Arc::clone(shared))),
         (On::Change(_), Kind::Change(change)) => Dynamic::from(ChangeEvent(Arc::clone(change))),
         (On::Time(_), Kind::Tick(tick)) => Dynamic::from(TickEvent(Arc::clone(tick))),
         (on, Kind::Lifecycle(kind, lifecycle)) if on == kind => {

@@ -20,7 +20,7 @@ use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 pub(crate) use events::{LifecycleEvent, MessageEvent};
 pub use notify::is_notify_topic;
 pub use options::parse_duration;
-pub(crate) use others::{BatchEvent, ChangeEvent, TickEvent};
+pub(crate) use others::{BatchEvent, BusEvent, ChangeEvent, TickEvent};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rhai::{Dynamic, Engine, ImmutableString};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
 
 use super::events::MessageEvent;
-use crate::event::{Batch, Change, Kind, Tick};
+use crate::event::{Batch, Change, Kind, SharedMessage, Tick};
 use crate::json::{self, Raw};
 use crate::limits::Limits;
 use crate::state::{NativeResult, charge_bytes, refuse};
@@ -20,6 +20,10 @@ pub(crate) struct BatchEvent {
     pub(crate) levels: LevelFilter,
 }
 
+/// An event of a bus, as scripts see it.
+#[derive(Clone)]
+pub(crate) struct BusEvent(pub(crate) Arc<SharedMessage>);
+
 /// A change of a row, as scripts see it.
 #[derive(Clone)]
 pub(crate) struct ChangeEvent(pub(crate) Arc<Change>);
@@ -30,6 +34,7 @@ pub(crate) struct TickEvent(pub(crate) Arc<Tick>);
 
 pub(super) fn register(engine: &mut Engine, limits: Limits) {
     register_batch(engine);
+    register_bus(engine, limits);
     register_change(engine, limits);
     engine.register_type_with_name::<TickEvent>("Tick");
     engine.register_get("time", |tick: &mut TickEvent| tick.0.scheduled_ms);
@@ -52,6 +57,32 @@ fn register_batch(engine: &mut Engine) {
         });
         Dynamic::from_array(messages.collect())
     });
+}
+
+fn register_bus(engine: &mut Engine, limits: Limits) {
+    engine.register_type_with_name::<BusEvent>("BusEvent");
+    engine.register_get("time", |event: &mut BusEvent| event.0.message.time_ms);
+    engine.register_get("json", move |event: &mut BusEvent| whole(event, &limits));
+    // Members as the event has them; scripts cannot write the dash of `detail-type` behind a dot.
+    for (getter, member) in [
+        ("detail", "detail"),
+        ("detail_type", "detail-type"),
+        ("source", "source"),
+        ("id", "id"),
+        ("resources", "resources"),
+        ("cause", "cause"),
+    ] {
+        engine.register_get(getter, move |event: &mut BusEvent| {
+            let event = whole(event, &limits)?;
+            let map = event.read_lock::<Map>();
+            Ok::<_, Box<EvalAltResult>>(map.and_then(|map| map.get(member).cloned()).unwrap_or(Dynamic::UNIT))
+        });
+    }
+}
+
+fn whole(event: &BusEvent, limits: &Limits) -> NativeResult<Dynamic> {
+    charge_bytes(event.0.message.payload.len());
+    event.0.json(limits).map_err(|error| refuse(format!("the event cannot be read: {error}")))
 }
 
 fn register_change(engine: &mut Engine, limits: Limits) {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use rhai::{Engine, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
 
 use super::options::{Options, parse_duration};
 use super::table::check_table_name;
+use crate::bus::{DEFAULT_BUS, is_bus_name};
+use crate::json;
+use crate::pattern::{PATTERN_BYTES_MAX, Pattern};
 use crate::schedule::{Missed, Schedule, ScheduleError};
 use crate::state::{self, NativeResult, Registration, refuse};
 use crate::topic::LevelFilter;
-use crate::trigger::{BatchLimits, Handling, On, OrderBy, Start};
+use crate::trigger::{BatchLimits, BusPattern, Handling, On, OrderBy, Start};
 
 /// The functions that register triggers.
 pub(crate) const NAMES: [&str; 11] = [
@@ -42,6 +45,16 @@ pub(super) fn register(engine: &mut Engine) {
         "on_change",
         |context: NativeCallContext, table: &str, options: Map, handler: &str| {
             on_change(&context, table, &Options::new("on_change", &options, &["order_by"])?, handler)
+        },
+    );
+    engine.register_fn("on_event", |context: NativeCallContext, pattern: Map, handler: &str| {
+        on_event(&context, pattern, &Options::none("on_event"), handler)
+    });
+    engine.register_fn(
+        "on_event",
+        |context: NativeCallContext, pattern: Map, options: Map, handler: &str| {
+            let options = Options::new("on_event", &options, &["bus", "durable", "order_by", "start"])?;
+            on_event(&context, pattern, &options, handler)
         },
     );
     let mut lifecycle = |name: &str, on: On| {
@@ -128,6 +141,20 @@ fn on_change(context: &NativeCallContext, table: &str, options: &Options, handle
     check_table_name(table)?;
     let handling = handling(options, None)?;
     file(context, On::Change(table.into()), handling, handler)
+}
+
+fn on_event(context: &NativeCallContext, pattern: Map, options: &Options, handler: &str) -> NativeResult<()> {
+    let json = json::write(&Dynamic::from_map(pattern), PATTERN_BYTES_MAX);
+    let json = json.map_err(|error| refuse(format!("on_event cannot read this pattern: {error}")))?;
+    let pattern = Pattern::compile(&String::from_utf8_lossy(&json));
+    let pattern = pattern.map_err(|error| refuse(format!("on_event: {error}")))?;
+    let bus = options.text("bus")?.unwrap_or_else(|| DEFAULT_BUS.to_owned());
+    if !is_bus_name(&bus) {
+        return Err(refuse(format!("on_event names the bus {bus:?}: use A-Z, a-z, 0-9, `.`, `-` and `_`")));
+    }
+    let wanted = BusPattern { bus: bus.into(), pattern: pattern.into() };
+    let handling = handling(options, None)?;
+    file(context, On::Event(wanted), handling, handler)
 }
 
 fn every(context: &NativeCallContext, period: &str, options: &Options, handler: &str) -> NativeResult<()> {

@@ -11,6 +11,14 @@ use crate::support::patient;
 const RULE: &str = r#"
 on_message("in/{room}", "hear");
 on_connect("hello");
+on_event(#{ source: ["shop"] }, "sold");
+on_change("stock", "changed");
+every("10s", "tick");
+on_batch("many/#", "bunch");
+fn sold(event) { publish("sold", event.detail.what); }
+fn changed(change) { publish("changed", change.kind); }
+fn tick(event) { publish("ticked", "" + event.time); }
+fn bunch(batch) { publish("bunch", "" + batch.len); }
 fn hear(msg) {
     if msg.text() == "bad" { throw "that word is bad"; }
     let count = table("counts").get(msg.params.room);
@@ -86,6 +94,16 @@ fn a_test_says_what_happens_and_what_is_to_come_of_it() {
             event(#{ kind: "message", topic: "in/b", payload: #{ x: 1 } });
             expect_published("out/b");
             assert(effects().len == 3);
+            event(#{ kind: "bus", source: "shop", detail_type: "sale", detail: #{ what: "hat" } });
+            expect_published("sold", "hat");
+            event(#{ kind: "change", table: "stock", hash: "h", new: 5 });
+            expect_published("changed", "INSERT");
+            event(#{ kind: "tick" });
+            expect_published("ticked");
+            event(#{ kind: "batch", messages: [
+                #{ kind: "message", topic: "many/a" }, #{ kind: "message", topic: "many/b" },
+            ] });
+            expect_published("bunch", "2");
             let before = now();
             wait("5s");
             assert_eq(now() - before, 5000);
@@ -96,7 +114,7 @@ fn a_test_says_what_happens_and_what_is_to_come_of_it() {
     "#);
     assert_eq!(report.failures().map(|(_, failure)| failure.to_string()).collect::<Vec<_>>(), [""; 0]);
     let names: Vec<_> = report.tests.iter().map(|test| (test.name.as_str(), test.events)).collect();
-    assert_eq!(names, [("a message is counted", 2), ("other events", 3)]);
+    assert_eq!(names, [("a message is counted", 2), ("other events", 7)]);
 }
 
 #[test]
@@ -119,7 +137,7 @@ fn a_failure_says_where_and_how_it_differs() {
         ("expect_row(\"counts\", \"a\", \"\");", vec!["has no row"]),
         ("given(\"counts\", \"a\", 1); expect_no_row(\"counts\", \"a\", \"\");", vec!["has row"]),
         ("publish(\"in/a\", \"x\"); expect_error(\"\");", vec!["did not fail"]),
-        ("publish(\"in/a\", \"bad\");", vec!["2:1", "the rule failed", "case.rhai:5:", "that word is bad"]),
+        ("publish(\"in/a\", \"bad\");", vec!["2:1", "the rule failed", "case.rhai:13:", "that word is bad"]),
         ("publish(\"in/a\", \"bad\"); connect(\"c\");", vec!["that word is bad"]),
         ("publish(\"in/a\", \"bad\"); expect_error(\"good\");", vec!["something else"]),
         ("publish(\"other\", \"\");", vec!["the rule listens to no such event"]),

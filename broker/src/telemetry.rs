@@ -166,6 +166,8 @@ pub struct Telemetry {
     pub rule_runs_total: Counter,
     /// Rule runs that failed.
     pub rule_failures_total: Counter,
+    /// Events on which rules failed that are no longer kept, as there were too many.
+    pub dead_letters_dropped_total: Counter,
     /// Turns of the rules' workers: each is one record at most.
     pub rule_turns_total: Counter,
     /// Events that were handled in them.

@@ -27,6 +27,9 @@ pub struct RuleSet {
     times: Vec<(RuleIndex, TriggerIndex)>,
 }
 
+/// A pattern, and the trigger that it belongs to.
+type Listener<'rules> = (&'rules Pattern, (RuleIndex, TriggerIndex));
+
 /// What rules want of one bus.
 #[derive(Debug)]
 struct Bus {
@@ -40,7 +43,7 @@ impl RuleSet {
     pub fn new(rules: Vec<Arc<Rule>>) -> Self {
         let mut messages = TopicTrie::new();
         let (mut lifecycle, mut times) = (Vec::new(), Vec::new());
-        let mut wanted = BTreeMap::<Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>>::new();
+        let mut wanted = BTreeMap::<Arc<str>, Vec<Listener<'_>>>::new();
         let mut changes = BTreeMap::<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>::new();
         for (rule_index, rule) in rules.iter().enumerate() {
             for (trigger_index, trigger) in rule.triggers.iter().enumerate() {
@@ -60,7 +63,7 @@ impl RuleSet {
         for index in rules.iter().flat_map(|rule| rule.indexes.iter()).collect::<BTreeSet<_>>() {
             indexes.entry(Arc::clone(&index.table)).or_default().push(index.clone());
         }
-        let bus = |(name, wanted): (Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>)| {
+        let bus = |(name, wanted): (Arc<str>, Vec<Listener<'_>>)| {
             let patterns = wanted.iter().zip(0..).map(|((pattern, _), number)| (number, *pattern));
             let patterns = PatternSet::new(patterns);
             (name, Bus { patterns, triggers: wanted.into_iter().map(|(_, place)| place).collect() })

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use pointsman_rules::{Effect, EventId, LogLevel, RunError};
+use pointsman_rules::{Effect, LogLevel, RunError};
 use rustc_hash::FxBuildHasher;
-use serde_json::json;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
@@ -20,9 +18,6 @@ use super::worker::Desk;
 use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
 use crate::store::Write;
 
-/// The table of events that a rule failed on: hash is the rule, sort the event's id.
-const DEAD_LETTERS: &str = "_dead_letters";
-const DEAD_LETTER_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 /// Topics of which a worker remembers who wants what is published to them.
 const INTERESTS_MAX: usize = 4096;
 
@@ -226,29 +221,9 @@ impl Pipeline {
 
     /// Puts an event among the dead letters.
     pub(super) fn add_dead_letter(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
-        let id = job.event.id();
-        let letter = json!({
-            "rule": error.rule, "version": error.version, "handler": error.handler,
-            "file": error.file, "line": error.line, "column": error.column, "message": error.message,
-            "event": event_of(job, id),
-        });
-        commit.writes.push(Write::Put {
-            table: DEAD_LETTERS.to_owned(),
-            hash: error.rule.clone(),
-            sort: id.to_string(),
-            value: Bytes::from(letter.to_string()),
-            expires_at_ms: Some(self.clock.now_ms() + DEAD_LETTER_KEPT_MS),
-        });
-    }
-}
-
-fn event_of(job: &Job<'_>, id: EventId) -> serde_json::Value {
-    match job.event.as_message() {
-        Some(message) => json!({
-            "id": id.to_string(), "topic": &*message.topic, "clientId": &*message.client_id, "qos": message.qos,
-            "payload": String::from_utf8_lossy(&message.payload),
-        }),
-        None => json!({ "id": id.to_string() }),
+        let (writes, dropped) = self.dead_letters.keep(job, error);
+        self.telemetry.dead_letters_dropped_total.add(dropped as u64);
+        commit.writes.extend(writes);
     }
 }
 

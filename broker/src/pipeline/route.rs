@@ -20,6 +20,7 @@ pub(crate) const HOPS_MAX: u8 = 8;
 impl Pipeline {
     /// Gives the messages of envelopes to the rules that want them.
     pub(super) fn route(&self, envelopes: &[Envelope]) {
+        self.offer_to_shadow(envelopes);
         let active = self.active.load_full();
         for envelope in envelopes {
             if envelope.interest().rules {
@@ -91,30 +92,7 @@ impl Pipeline {
     }
 
     fn route_lifecycle(&self, active: &ActiveRules, envelope: &Envelope, index: usize) {
-        let payload = envelope.message(index).payload();
-        let Ok(told) = serde_json::from_slice::<LifecycleEvent>(payload) else {
-            warn!("a lifecycle event is not what this version writes");
-            return;
-        };
-        let Some(on) = lifecycle_trigger(&told.event_type) else { return };
-        let lifecycle = Lifecycle {
-            time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
-            id: envelope.id(index),
-            client_id: told.client_id,
-            user: envelope.user().map(str::to_owned),
-            session_id: told.session_identifier,
-            ip: told.ip_address,
-            version_number: told.version_number.unwrap_or_default(),
-            client_initiated: told.client_initiated_disconnect.unwrap_or_default(),
-            reason: told.disconnect_reason,
-            filters: told.topics.unwrap_or_default(),
-        };
-        let event = match on {
-            On::Connect => Event::connect(lifecycle),
-            On::Disconnect => Event::disconnect(lifecycle),
-            On::Subscribe => Event::subscribe(lifecycle),
-            _ => Event::unsubscribe(lifecycle),
-        };
+        let Some((on, event)) = lifecycle_event(envelope, index) else { return };
         for (rule, trigger) in active.set.lifecycle_triggers(&on) {
             let rule = Arc::clone(&active.rules[rule]);
             let key = order::key(&rule, event.client_id());
@@ -124,6 +102,35 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// A lifecycle event as rules see it, and the trigger that it sets off.
+pub(super) fn lifecycle_event(envelope: &Envelope, index: usize) -> Option<(On, Event)> {
+    let payload = envelope.message(index).payload();
+    let Ok(told) = serde_json::from_slice::<LifecycleEvent>(payload) else {
+        warn!("a lifecycle event is not what this version writes");
+        return None;
+    };
+    let on = lifecycle_trigger(&told.event_type)?;
+    let lifecycle = Lifecycle {
+        time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
+        id: envelope.id(index),
+        client_id: told.client_id,
+        user: envelope.user().map(str::to_owned),
+        session_id: told.session_identifier,
+        ip: told.ip_address,
+        version_number: told.version_number.unwrap_or_default(),
+        client_initiated: told.client_initiated_disconnect.unwrap_or_default(),
+        reason: told.disconnect_reason,
+        filters: told.topics.unwrap_or_default(),
+    };
+    let event = match on {
+        On::Connect => Event::connect(lifecycle),
+        On::Disconnect => Event::disconnect(lifecycle),
+        On::Subscribe => Event::subscribe(lifecycle),
+        _ => Event::unsubscribe(lifecycle),
+    };
+    Some((on, event))
 }
 
 /// The trigger that a lifecycle event sets off.

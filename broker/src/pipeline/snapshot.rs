@@ -62,6 +62,11 @@ impl TurnSnapshot {
         }
     }
 
+    /// Has the turn depend on a row that no run has read.
+    pub(crate) fn depend_on(&self, read: ReadCheck) {
+        self.lock().reads.keep_first(read);
+    }
+
     /// Forgets what a run has read that changes nothing of what it read.
     pub(crate) fn forget_run(&self) {
         self.lock().run_reads.clear();

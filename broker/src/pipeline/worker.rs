@@ -65,7 +65,7 @@ impl Drop for Workers {
 /// What a worker uses again from turn to turn.
 pub(super) struct Desk {
     pub(super) snapshot: Arc<TurnSnapshot>,
-    tables: Arc<dyn Snapshot>,
+    pub(super) tables: Arc<dyn Snapshot>,
     pub(super) texts: Texts,
     pub(super) interests: Interests,
 }
@@ -73,6 +73,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(pipeline: &Pipeline) -> Desk {
         let snapshot = Arc::new(TurnSnapshot::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock)));
+        snapshot.begin(pipeline.active.load_full());
         let tables = Arc::clone(&snapshot) as Arc<dyn Snapshot>;
         Desk { snapshot, tables, texts: Texts::default(), interests: Interests::default() }
     }
@@ -229,7 +230,7 @@ impl Pipeline {
 }
 
 /// An effect that the broker refuses is a failure of the run like any other.
-fn refusal(job: &Job<'_>, message: String) -> RunError {
+pub(super) fn refusal(job: &Job<'_>, message: String) -> RunError {
     let trigger = &job.rule.rule.triggers[job.trigger];
     RunError {
         rule: job.rule.rule.name.to_string(),

@@ -260,6 +260,10 @@ fn rules(page: &mut Page, api: &Api) {
         help,
         telemetry.rule_events_turned_away_total.get(),
     );
+    let help = "Events kept on which rules failed.";
+    page.gauge("pointsman_dead_letters", help, api.pipeline.dead_letter_count());
+    let help = "Events on which rules failed that are no longer kept, as there were too many.";
+    page.counter("pointsman_dead_letters_dropped_total", help, telemetry.dead_letters_dropped_total.get());
 }
 
 /// Requests to web servers; how each server fares is at `/api/outbox`.

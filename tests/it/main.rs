@@ -25,6 +25,7 @@ mod promises;
 mod proxies;
 mod reload;
 mod retained;
+mod rule_order;
 mod rules;
 mod sessions;
 mod sys;

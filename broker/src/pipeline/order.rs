@@ -116,3 +116,6 @@ impl<'a> Units<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,8 +98,8 @@ async fn each_publisher_is_in_order_also_where_what_is_read_changes() {
 async fn order_by_decides_what_waits_for_what() {
     const MESSAGES: usize = 30;
     let server = with_rule(
-        r#"on_message("room/+", "hear", #{ order_by: "json.room" });
-           on_message("all/+", "hear", #{ order_by: "all" });
+        r#"on_message("room/+", #{ order_by: "json.room" }, "hear");
+           on_message("all/+", #{ order_by: "all" }, "hear");
            fn hear(msg) { publish("out/" + msg.json.room, msg.json.n, #{ qos: 1 }); }"#,
     )
     .await;

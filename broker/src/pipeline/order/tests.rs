@@ -8,7 +8,7 @@ use crate::mqtt::{EnvelopeBuilder, Interest, Marks, Origin, QoS};
 
 fn rule(order_by: &str) -> Arc<ActiveRule> {
     let source = format!(
-        r#"on_message("{{a}}/{{b}}", "hear", #{{ order_by: "{order_by}" }}); fn hear(msg) {{ }}"#
+        r#"on_message("{{a}}/{{b}}", #{{ order_by: "{order_by}" }}, "hear"); fn hear(msg) {{ }}"#
     );
     let name = RuleName::parse("case").expect("a name");
     let rule = Engine::new(Limits::default(), monotonic).compile(&name, "case.rhai", &source);

@@ -124,3 +124,6 @@ impl<'a> Units<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

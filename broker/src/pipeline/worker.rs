@@ -1,7 +1,7 @@
 //! Workers: each takes the lane whose turn it is and runs its events, off the network's threads.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -16,6 +16,9 @@ use super::turn::Turn;
 use super::unit::{Job, Piece, Texts, Unit};
 use super::{Pipeline, monotonic, spawn};
 
+/// Turns that may wait for the disk; workers wait for it too beyond that.
+const BATCHES_MAX: usize = 64;
+
 /// The threads that run rules.
 pub(crate) struct Workers {
     lanes: Arc<Lanes<Piece>>,
@@ -25,8 +28,7 @@ pub(crate) struct Workers {
 impl Workers {
     pub(crate) fn start(pipeline: &Arc<Pipeline>, count: usize, queue_events_max: usize) -> Workers {
         let lanes = Arc::new(Lanes::new(count, queue_events_max));
-        // What waits here is held by lanes, whose events are counted.
-        let (batches, outbox) = channel();
+        let (batches, outbox) = sync_channel(BATCHES_MAX);
         let mut threads = Vec::new();
         for index in 0..count {
             let (worker, lanes, batches) = (Arc::downgrade(pipeline), Arc::clone(&lanes), batches.clone());
@@ -79,7 +81,7 @@ impl Desk {
     }
 }
 
-fn work(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, batches: &Sender<Batch>) {
+fn work(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, batches: &SyncSender<Batch>) {
     let mut desk = None;
     while let Some(first) = lanes.take() {
         let Some(pipeline) = pipeline.upgrade() else { return };

@@ -6,7 +6,13 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 ///
 /// Clients choose levels, so whoever serves strangers gives a `seed` they cannot guess; otherwise they
 /// could choose levels that all meet in one place of the table.
-pub(crate) fn step(seed: u64, parent: u32, level: &[u8]) -> u64 {
+pub(super) fn step(seed: u64, parent: u32, level: &[u8]) -> u32 {
+    // The upper half is as good as the lower one.
+    (whole(seed, parent, level) >> 32) as u32
+}
+
+/// The same with all its bits, for whoever has larger tables.
+pub(crate) fn whole(seed: u64, parent: u32, level: &[u8]) -> u64 {
     let mut hash = fold(seed ^ u64::from(parent), MULTIPLIER);
     let (chunks, rest) = level.as_chunks::<8>();
     for chunk in chunks {

@@ -16,13 +16,19 @@ fn handle(filter: &str, body: &str, event: &Event) -> Result<Outcome, Box<RunErr
 }
 
 fn published(topic: &str, payload: &'static [u8], qos: u8, retain: bool) -> Effect {
-    Effect::Publish { topic: topic.to_owned(), payload: Bytes::from_static(payload), qos, retain }
+    Effect::Publish {
+        topic: topic.to_owned(),
+        payload: Bytes::from_static(payload),
+        qos,
+        retain,
+        properties: None,
+    }
 }
 
 #[test]
 fn a_message_has_these_members() {
     let mut message = message("scores/go/ana", "{\"n\": 1}");
-    message.user = Some("ana".to_owned());
+    message.user = Some("ana".into());
     (message.qos, message.retain) = (1, true);
     let id = message.id.to_string();
     let body = "log(`${msg.topic} ${msg.client_id} ${msg.user} ${msg.qos} ${msg.retain} ${msg.time}`);
@@ -100,7 +106,7 @@ fn publish_refuses_what_cannot_be_sent() {
         ("publish(\"$aws/x\", 1)", "those topics belong to the server"),
         ("publish(\"a\", 1, #{ qos: 3 })", "needs 0, 1 or 2 as qos, not 3"),
         ("publish(\"a\", 1, #{ qos: \"1\" })", "needs a whole number as qos"),
-        ("publish(\"a\", 1, #{ qso: 1 })", "publish has no setting \"qso\": it has qos, retain"),
+        ("publish(\"a\", 1, #{ qso: 1 })", "publish has no setting \"qso\": it has content_type"),
         ("publish(\"a\", [blob()])", "a blob has no JSON form"),
         ("publish(\"a\", 1.0 / 0.0)", "has no JSON form"),
         ("log(\"loud\", 1)", "log has no level \"loud\""),

@@ -78,6 +78,11 @@ impl Registry {
         self.lock().by_connection.get(&connection).cloned()
     }
 
+    /// The client of that id.
+    pub(crate) fn client(&self, client_id: &str) -> Option<Arc<Client>> {
+        self.lock().by_id.get(client_id).cloned()
+    }
+
     /// Everybody.
     pub(crate) fn all(&self) -> Vec<Arc<Client>> {
         self.lock().by_connection.values().cloned().collect()
@@ -105,6 +110,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::auth::{Auth, Credentials, PasswordHash, Policy};
 
@@ -112,7 +119,7 @@ mod tests {
         let auth = Auth::new(true, Policy::admin(), PasswordHash::of("x", [0; 16]));
         let credentials = Credentials { client_id, username: None, password: None };
         let identity = Arc::new(auth.authenticate(credentials).await.unwrap());
-        ClientParts { connection, client_id: Arc::from(client_id), identity, ip: String::new() }
+        ClientParts { connection, client_id: Arc::from(client_id), identity, ip: Ipv4Addr::LOCALHOST.into() }
     }
 
     #[tokio::test]

@@ -96,7 +96,7 @@ impl Paths {
             let node = &self.nodes[index as usize];
             node.parent == at && *node.name == *name
         };
-        self.steps.find(hash::step(0, at, name), is_it).copied()
+        self.steps.find(hash::whole(0, at, name), is_it).copied()
     }
 
     fn add_child(&mut self, at: u32, name: &[u8]) -> u32 {
@@ -115,7 +115,7 @@ impl Paths {
             let node = nodes[at as usize].children[index].node;
             let hash_of = |&index: &u32| {
                 let node = &nodes[index as usize];
-                hash::step(0, node.parent, &node.name)
+                hash::whole(0, node.parent, &node.name)
             };
             self.steps.insert_unique(hash_of(&node), node, hash_of);
         }

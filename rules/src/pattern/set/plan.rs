@@ -147,5 +147,5 @@ fn find(steps: &HashTable<(u32, Step)>, from: u32, condition: u32) -> Option<u32
 }
 
 fn hash_of(from: u32, condition: u32) -> u64 {
-    hash::step(0, from, &condition.to_le_bytes())
+    hash::whole(0, from, &condition.to_le_bytes())
 }

@@ -32,5 +32,5 @@ impl Texts {
 }
 
 fn hash_of(path: u32, text: &str) -> u64 {
-    hash::step(0, path, text.as_bytes())
+    hash::whole(0, path, text.as_bytes())
 }

@@ -83,11 +83,14 @@ impl<'text> Doc<'text> {
 
     /// The text of the member with this name; of several the last.
     pub(crate) fn member(&self, name: &str) -> Option<&'text str> {
+        self.members().iter().rev().find(|member| member.name.is(name)).map(|member| member.value)
+    }
+
+    /// All members; none if it is no object.
+    pub(crate) fn members(&self) -> &[Member<'text>] {
         match self {
-            Self::Object(_, members) => {
-                members.as_slice().iter().rev().find(|member| member.name.is(name)).map(|member| member.value)
-            }
-            Self::NotJson(_) | Self::Other(_) => None,
+            Self::Object(_, members) => members.as_slice(),
+            Self::NotJson(_) | Self::Other(_) => &[],
         }
     }
 }

@@ -118,13 +118,12 @@ pub(crate) fn fields<'a>(items: &'a [Item], scope: &Scope<'a>) -> Result<Fields<
 }
 
 fn put<'a>(fields: &mut Fields<'a>, name: &'a str, below: &'a [String], value: Value<'a>) {
-    match fields.iter_mut().find(|(other, _)| other == name) {
-        Some((_, place)) => put_below(place, below, value),
-        None => {
-            let mut place = Value::Undefined;
-            put_below(&mut place, below, value);
-            fields.push((Cow::Borrowed(name), place));
-        }
+    if let Some((_, place)) = fields.iter_mut().find(|(other, _)| other == name) {
+        put_below(place, below, value);
+    } else {
+        let mut place = Value::Undefined;
+        put_below(&mut place, below, value);
+        fields.push((Cow::Borrowed(name), place));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{evaluate, message};
 fn select(sql: &str, payload: &str) -> Option<String> {
     let output =
         evaluate(sql, &message("a/b", payload.to_owned())).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    output.map(|output| String::from_utf8(output.to_vec()).unwrap())
+    output.map(|output| String::from_utf8(output.to_vec()).expect("the output is text"))
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl<'text> Members<'text> {
 
 /// What a payload turned out to be.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lies on the stack, where a box would cost an allocation")]
 pub(crate) enum Doc<'text> {
     /// No JSON, for this reason.
     NotJson(ScanError),

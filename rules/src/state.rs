@@ -119,6 +119,40 @@ impl Drop for Guard {
     }
 }
 
+/// Whether the top level of a script runs on this thread.
+pub(crate) fn is_registering() -> bool {
+    STATE.with_borrow(|state| matches!(state, State::Registering(_)))
+}
+
+/// Runs `body` as if no script ran on this thread: a test, itself a script, calls handlers so.
+pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
+    /// What the script on this thread has come to, given back however `body` ends.
+    struct Saved {
+        names: Names,
+        state: State,
+        operations: u64,
+        last_look: Duration,
+        time_spent: Duration,
+    }
+    impl Drop for Saved {
+        fn drop(&mut self) {
+            NAMES.replace(std::mem::take(&mut self.names));
+            STATE.replace(std::mem::replace(&mut self.state, State::Idle));
+            OPERATIONS.set(self.operations);
+            LAST_LOOK.set(self.last_look);
+            TIME_SPENT.set(self.time_spent);
+        }
+    }
+    let _saved = Saved {
+        names: NAMES.take(),
+        state: STATE.replace(State::Idle),
+        operations: OPERATIONS.get(),
+        last_look: LAST_LOOK.get(),
+        time_spent: TIME_SPENT.get(),
+    };
+    body()
+}
+
 /// Counts one step of the interpreter: the meter of the whole run, whoever calls whom.
 pub(crate) fn count_operation(limits: &Limits, monotonic: fn() -> Duration) -> Option<Dynamic> {
     /// Reading a clock costs more than a step does, and this many steps take microseconds.

@@ -16,6 +16,7 @@ use std::fmt;
 pub(crate) use arguments::Arguments;
 pub(crate) use context::uuid;
 pub(crate) use encoding::base64;
+pub(crate) use pattern::Pattern;
 
 use super::ast::{Call, Expr};
 use super::context::Scope;
@@ -88,8 +89,8 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Result<Call, String> {
         };
         return Err(format!("the function {name} takes {wanted} arguments, not {count}"));
     }
-    let regex = check::check(name, &arguments)?;
-    Ok(Call { function, arguments, regex })
+    let pattern = check::check(name, &arguments)?;
+    Ok(Call { function, arguments, pattern })
 }
 
 impl Call {

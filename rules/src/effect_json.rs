@@ -41,10 +41,13 @@ impl Effect {
                 }
                 value
             }
-            Self::PutEvent { bus, event } => json!({ "effect": "event", "bus": bus, "event": readable(event) }),
+            Self::PutEvent { bus, event } => {
+                json!({ "effect": "event", "bus": bus, "event": readable(event) })
+            }
             Self::Put { table, hash, sort, value, expires_at_ms } => {
                 let stored = serde_json::from_slice(value).unwrap_or_else(|_| readable(value));
-                let mut row = json!({ "effect": "put", "table": table, "hash": hash, "sort": sort, "value": stored });
+                let mut row =
+                    json!({ "effect": "put", "table": table, "hash": hash, "sort": sort, "value": stored });
                 if let Some(at) = expires_at_ms {
                     row["expires_at"] = (*at).into();
                 }

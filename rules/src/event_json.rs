@@ -466,7 +466,10 @@ mod tests {
             (json!({ "kind": "connect", "client_id": "c", "id": "x" }), "id \"x\""),
             (json!({ "kind": "bus", "detail": {} }), "Source is a required argument"),
             (json!({ "kind": "batch", "messages": [{ "kind": "tick" }] }), "messages[0] is no message"),
-            (json!({ "kind": "batch", "messages": [{ "kind": "message" }] }), "messages[0]: an event of kind"),
+            (
+                json!({ "kind": "batch", "messages": [{ "kind": "message" }] }),
+                "messages[0]: an event of kind",
+            ),
         ] {
             let error = read(&value).unwrap_err();
             assert!(error.contains(part), "{value}: {error}");

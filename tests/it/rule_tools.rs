@@ -9,7 +9,9 @@ const SERVER: &str = env!("CARGO_BIN_EXE_server");
 
 /// Answers `ask` with a word.
 fn answering(word: &str) -> String {
-    format!("on_message(\"ask\", \"answer\");\nfn answer(msg) {{ publish(\"out\", \"{word}\", #{{ qos: 1 }}); }}\n")
+    format!(
+        "on_message(\"ask\", \"answer\");\nfn answer(msg) {{ publish(\"out\", \"{word}\", #{{ qos: 1 }}); }}\n"
+    )
 }
 
 /// Fails on any payload but `good`, and counts what it takes.
@@ -108,8 +110,12 @@ async fn versions_are_kept_and_one_comes_back() {
     assert_eq!(saved.status.as_u16(), 200, "{saved:?}");
     assert_eq!(ask(&mut client).await, "third");
     let versions = operator.get("/api/rules/case/versions").await["versions"].clone();
-    let told: Vec<_> = versions.as_array().expect("a list").iter().map(|v| (&v["number"], &v["author"])).collect();
-    assert_eq!(told, [(&json!(3), &json!("admin")), (&json!(2), &json!("file")), (&json!(1), &json!("file"))]);
+    let told: Vec<_> =
+        versions.as_array().expect("a list").iter().map(|v| (&v["number"], &v["author"])).collect();
+    assert_eq!(
+        told,
+        [(&json!(3), &json!("admin")), (&json!(2), &json!("file")), (&json!(1), &json!("file"))]
+    );
     assert_eq!(versions[0]["note"], "third time");
     let diff = operator.get("/api/rules/case/diff?from=1&to=2").await["lines"].clone();
     assert!(diff.to_string().contains("first") && diff.to_string().contains("second"), "{diff}");
@@ -166,11 +172,17 @@ async fn a_dead_letter_is_handled_again_once() {
     let mut client = operator.listener().await;
     client.publish("in", "bad").await;
     let letter = operator.letters(1).await.remove(0);
-    assert_eq!((&letter["rule"], &letter["topic"], &letter["attempts"]), (&json!("case"), &json!("in"), &json!(1)));
+    assert_eq!(
+        (&letter["rule"], &letter["topic"], &letter["attempts"]),
+        (&json!("case"), &json!("in"), &json!(1))
+    );
     assert_eq!((&letter["message"], &letter["handler"]), (&json!("it is bad"), &json!("take")));
     let id = letter["id"].as_str().expect("it has an id").to_owned();
     let event = operator.get(&format!("/api/dead-letters/{id}")).await["event"].clone();
-    assert_eq!((&event["payload"], &event["client_id"], &event["qos"]), (&json!("bad"), &json!("listener"), &json!(1)));
+    assert_eq!(
+        (&event["payload"], &event["client_id"], &event["qos"]),
+        (&json!("bad"), &json!("listener"), &json!(1))
+    );
 
     // It fails again, and is kept with the count; also over a restart.
     let path = format!("/api/dead-letters/{id}/redrive");
@@ -245,8 +257,7 @@ async fn dead_letters_are_bounded_and_purged() {
 async fn a_suspended_rule_is_resumed_by_the_operator() {
     let rule = "on_message(\"in\", \"f\");\nfn f(msg) { if msg.text() == \"fall\" { loop { } } publish(\"out\", msg.text(), #{ qos: 1 }); }";
     let limit = |config: &mut pointsman_config::Config| config.rules.overruns_max = 1;
-    let server =
-        TestServer::builder().without_bundled_rules().rule("case", rule).config(limit).start().await;
+    let server = TestServer::builder().without_bundled_rules().rule("case", rule).config(limit).start().await;
     let login = basic("admin", server.admin_password());
     let operator = Operator { server, login };
     let mut client = operator.listener().await;
@@ -311,14 +322,25 @@ async fn tests_and_single_runs_need_no_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
     write("case.rhai", PICKY);
-    write("case.test.rhai", "fn test_good_is_taken() { publish(\"in\", \"good\"); expect_published(\"out\", \"good 1\"); }\n");
+    write(
+        "case.test.rhai",
+        "fn test_good_is_taken() { publish(\"in\", \"good\"); expect_published(\"out\", \"good 1\"); }\n",
+    );
     let output = pointsman(&["rules", "test", "."], folder.path()).await;
     assert!(output.status.success(), "{output:?}");
-    assert!(output.stdout.contains("ok case: good is taken (") && output.stdout.contains("1 passed, 0 failed"), "{output:?}");
-    write("case.test.rhai", "fn test_good_is_taken() { publish(\"in\", \"good\"); expect_published(\"out\", \"good 2\"); }\n");
+    assert!(
+        output.stdout.contains("ok case: good is taken (") && output.stdout.contains("1 passed, 0 failed"),
+        "{output:?}"
+    );
+    write(
+        "case.test.rhai",
+        "fn test_good_is_taken() { publish(\"in\", \"good\"); expect_published(\"out\", \"good 2\"); }\n",
+    );
     let output = pointsman(&["rules", "test", "case.rhai"], folder.path()).await;
     assert!(!output.status.success() && output.stderr.contains("1 of 1 tests failed"), "{output:?}");
-    for part in ["FAILED case: good is taken", "case.test.rhai:1:", "- expected   + actual", "good 2", "good 1"] {
+    for part in
+        ["FAILED case: good is taken", "case.test.rhai:1:", "- expected   + actual", "good 2", "good 1"]
+    {
         assert!(output.stdout.contains(part), "{part}: {output:?}");
     }
     let output = pointsman(&["rules", "test", "case.rhai", "--json"], folder.path()).await;

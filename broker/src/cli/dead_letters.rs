@@ -132,8 +132,7 @@ fn redrive(id: &str, payload: Option<&std::path::Path>, config: &ConfigFile) -> 
 
 fn redrive_all(rule: Option<&str>, config: &ConfigFile) -> anyhow::Result<()> {
     let rule = rule.map(|rule| format!("?rule={}", encode(rule))).unwrap_or_default();
-    let answer =
-        Client::of(config.path())?.post(&format!("/api/dead-letters/redrive{rule}"), Vec::new())?;
+    let answer = Client::of(config.path())?.post(&format!("/api/dead-letters/redrive{rule}"), Vec::new())?;
     println!("{} handled, {} failed again", text(&answer["handled"]), text(&answer["failed"]));
     ensure!(answer["failed"] == 0, "some events could not be handled: see `pointsman dead-letters list`");
     Ok(())

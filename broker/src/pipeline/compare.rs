@@ -75,11 +75,11 @@ impl Comparer {
     /// Runs both on an event, on the tables as they are now.
     pub(super) fn look_at(&mut self, engine: &Engine, store: &Arc<Store>, clock: &Arc<Clock>, event: &Event) {
         self.comparison.events += 1;
-        let tables = || -> Arc<dyn Snapshot> {
-            Arc::new(TurnSnapshot::new(Arc::clone(store), Arc::clone(clock)))
-        };
+        let tables =
+            || -> Arc<dyn Snapshot> { Arc::new(TurnSnapshot::new(Arc::clone(store), Arc::clone(clock))) };
         let draft = engine.dry_run(&self.draft, event, &tables());
-        let active = self.active.as_ref().map(|rule| engine.dry_run(rule, event, &tables())).unwrap_or_default();
+        let active =
+            self.active.as_ref().map(|rule| engine.dry_run(rule, event, &tables())).unwrap_or_default();
         if draft.is_empty() && active.is_empty() {
             return;
         }

@@ -111,8 +111,8 @@ fn look(pipeline: &Pipeline, comparer: &Mutex<Comparer>, waiting: &Receiver<Enve
 }
 
 fn event_of(envelope: &Envelope, index: usize, texts: &mut Texts) -> Option<Event> {
-    let is_lifecycle = envelope.publisher() == SERVER
-        && envelope.message(index).topic().starts_with(LIFECYCLE_PREFIX);
+    let is_lifecycle =
+        envelope.publisher() == SERVER && envelope.message(index).topic().starts_with(LIFECYCLE_PREFIX);
     if is_lifecycle {
         return lifecycle_event(envelope, index).map(|(_, event)| event);
     }

@@ -173,8 +173,14 @@ impl Pipeline {
                 self.overruns_max
             );
         }
+        // What takes long to fail is not run again to look at it.
+        let variables = if overran {
+            Vec::new()
+        } else {
+            self.engine.variables_at_failure(&job.rule.rule, job.trigger, &job.event, &desk.tables)
+        };
         desk.snapshot.forget_run();
-        self.commit_failure(job, &error, commit);
+        self.commit_failure(job, &error, variables, commit);
         desk.snapshot.end_run(&mut commit.writes);
     }
 

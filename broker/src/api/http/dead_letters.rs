@@ -172,7 +172,9 @@ fn refusal(error: &RedriveError) -> Response {
     let status = match error {
         RedriveError::Gone(_) => StatusCode::NOT_FOUND,
         RedriveError::NotAMessage => StatusCode::BAD_REQUEST,
-        RedriveError::NoRule(_) | RedriveError::NoTrigger(_) | RedriveError::Suspended(_) => StatusCode::CONFLICT,
+        RedriveError::NoRule(_) | RedriveError::NoTrigger(_) | RedriveError::Suspended(_) => {
+            StatusCode::CONFLICT
+        }
         RedriveError::Event(_) => StatusCode::UNPROCESSABLE_ENTITY,
         RedriveError::Append(_) | RedriveError::Commit(_) | RedriveError::Letter(_) => {
             StatusCode::INSUFFICIENT_STORAGE

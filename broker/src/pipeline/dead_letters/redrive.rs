@@ -72,7 +72,9 @@ impl Pipeline {
             let found = self.dead_letters.get(id)?;
             let (letter, version) = found.ok_or_else(|| RedriveError::Gone(id.to_owned()))?;
             match self.try_redrive(letter, version, payload, &mut desk) {
-                Err(RedriveError::Append(AppendError::Conflict { .. })) if tries < CONFLICTS_MAX => tries += 1,
+                Err(RedriveError::Append(AppendError::Conflict { .. })) if tries < CONFLICTS_MAX => {
+                    tries += 1
+                }
                 decided => return decided,
             }
         }
@@ -142,7 +144,8 @@ impl Pipeline {
         let of = |trigger: &&usize| &rule.rule.triggers[**trigger];
         let same = fitting.iter().find(|trigger| of(trigger).on.to_string() == letter.on);
         let named = same.or_else(|| fitting.iter().find(|trigger| of(trigger).handler == letter.handler));
-        let trigger = named.or(fitting.first()).ok_or_else(|| RedriveError::NoTrigger(letter.rule.clone()))?;
+        let trigger =
+            named.or(fitting.first()).ok_or_else(|| RedriveError::NoTrigger(letter.rule.clone()))?;
         Ok((Arc::clone(rule), *trigger))
     }
 }

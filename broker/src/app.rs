@@ -103,6 +103,14 @@ pub enum StartError {
     /// What the last run left cannot be read.
     #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
+    /// The filter of a subscriber is no event pattern.
+    #[error("the filter of [[rules.notify]] for topic {topic:?} is no event pattern: {problem}")]
+    NotifyFilter {
+        /// The topic that it subscribes to.
+        topic: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A secret that signs requests cannot be found.
     #[error("rules.webhooks.secrets.{name} cannot be read: {problem}")]
     WebhookSecret {
@@ -276,6 +284,7 @@ impl Prepared {
             limits: rule_limits(config),
             queue_events_max: config.rules.queue_events_max,
             overruns_max: config.rules.overruns_max,
+            parked_messages_max: config.rules.parked_messages_max,
             versions: VersionLimits {
                 count_max: config.rules.versions_max,
                 bytes_max: config.rules.versions_bytes_max,

@@ -174,6 +174,8 @@ pub struct Telemetry {
     pub rule_turn_events_total: Counter,
     /// Events that a suspended rule did not see and nobody was promised (QoS 0, lifecycle).
     pub rule_events_skipped_total: Counter,
+    /// Messages for suspended rules that found no room to be put aside and went to the dead letters.
+    pub rule_events_turned_away_total: Counter,
     /// Publishers held up because a subscriber or the spine was crowded.
     pub throttles_total: Counter,
     /// Messages dropped, by reason.

@@ -297,7 +297,7 @@ impl Default for Store {
 }
 
 /// The rule scripts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// The folder of the scripts; if it is not there, the bundled ones are put into the data folder and used.
@@ -318,6 +318,8 @@ pub struct Rules {
     pub queue_events_max: usize,
     /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Messages that are put aside for suspended rules; what comes then goes to the dead letters.
+    pub parked_messages_max: usize,
     /// Versions kept of each rule.
     pub versions_max: usize,
     /// Bytes of all versions kept of one rule.
@@ -344,6 +346,7 @@ impl Default for Rules {
             effects_max: 100,
             queue_events_max: 10_000,
             overruns_max: 5,
+            parked_messages_max: 1_000_000,
             versions_max: 50,
             versions_bytes_max: 4 * 1024 * 1024,
             dead_letters_max: 10_000,

@@ -124,24 +124,20 @@ fn split_authority(authority: &str) -> Result<(String, Option<u16>), &'static st
     if authority.contains('@') {
         return Err("it has a user name");
     }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (inside, behind) = rest.split_once(']').ok_or("its `[` is not closed")?;
-            let address: std::net::Ipv6Addr =
-                inside.parse().map_err(|_| "it has no IPv6 address in `[ ]`")?;
-            (address.to_string(), behind)
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (inside, behind) = rest.split_once(']').ok_or("its `[` is not closed")?;
+        let address: std::net::Ipv6Addr = inside.parse().map_err(|_| "it has no IPv6 address in `[ ]`")?;
+        (address.to_string(), behind)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if host.is_empty() || host.len() > 253 || !host.bytes().all(is_allowed) {
+            return Err("its host is not 1 to 253 letters, digits, `.`, `-` and `_`");
         }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-            if host.is_empty() || host.len() > 253 || !host.bytes().all(is_allowed) {
-                return Err("its host is not 1 to 253 letters, digits, `.`, `-` and `_`");
-            }
-            if host.split('.').any(str::is_empty) {
-                return Err("its host has an empty part");
-            }
-            (host.to_ascii_lowercase(), port)
+        if host.split('.').any(str::is_empty) {
+            return Err("its host has an empty part");
         }
+        (host.to_ascii_lowercase(), port)
     };
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,

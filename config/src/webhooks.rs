@@ -155,7 +155,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A web server that is told of notifications.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotifySubscriber {
     /// The topic.
@@ -168,6 +168,9 @@ pub struct NotifySubscriber {
     /// The name of the secret that signs the requests.
     #[serde(default)]
     pub secret: Option<String>,
+    /// An event pattern that the message must match, which is then JSON; without it all are sent.
+    #[serde(default)]
+    pub filter: Option<toml::Table>,
 }
 
 #[cfg(test)]

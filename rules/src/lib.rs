@@ -23,6 +23,7 @@ mod rule;
 mod rule_set;
 mod schedule;
 mod snapshot;
+pub mod sql;
 mod state;
 pub mod testing;
 mod text;

@@ -8,6 +8,7 @@ use rhai::AST;
 use thiserror::Error;
 
 use crate::engine::LibraryFile;
+use crate::sql::SqlRule;
 use crate::state::Names;
 use crate::trigger::Trigger;
 
@@ -74,10 +75,18 @@ pub struct Rule {
     /// The indexes that it declares.
     pub indexes: Arc<[Index]>,
     pub(crate) source: String,
-    pub(crate) ast: AST,
-    pub(crate) names: Names,
+    pub(crate) body: Body,
     /// The files of the library that it uses.
     pub(crate) libraries: Vec<Arc<LibraryFile>>,
+}
+
+/// What handles the events of a rule.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Functions of a script.
+    Script { ast: Box<AST>, names: Names },
+    /// A statement with actions.
+    Sql(Box<SqlRule>),
 }
 
 impl Rule {

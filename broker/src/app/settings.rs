@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pointsman_config::{Config, Secret};
+use pointsman_config::{Config, NotifySubscriber, Secret};
 use pointsman_rules::Limits;
+use pointsman_rules::pattern::Pattern;
 
 use super::StartError;
 use crate::mqtt::listen::GateSettings;
 use crate::mqtt::{OutboxLimits, PublishRate, RetainedLimits, SessionLimits};
-use crate::pipeline::{OutboxSettings, SigningKey};
+use crate::pipeline::{OutboxSettings, SigningKey, Subscriber};
 
 /// The limits of rule runs that a configuration sets.
 pub fn rule_limits(config: &Config) -> Limits {
@@ -75,6 +76,7 @@ pub(super) fn outbox_settings(config: &Config) -> Result<OutboxSettings, StartEr
             .map_err(|problem| StartError::WebhookSecret { name: name.clone(), problem })?;
         secrets.insert(name.clone(), SigningKey::new(&text));
     }
+    let subscribers = config.rules.notify.iter().map(subscriber).collect::<Result<_, _>>()?;
     Ok(OutboxSettings {
         allow: webhooks.allow.clone(),
         private: webhooks.allow_private.clone(),
@@ -89,8 +91,17 @@ pub(super) fn outbox_settings(config: &Config) -> Result<OutboxSettings, StartEr
         rows_max: webhooks.outbox_rows_max as u64,
         bytes_max: webhooks.outbox_bytes_max as u64,
         secrets,
-        subscribers: config.rules.notify.clone(),
+        subscribers,
     })
+}
+
+fn subscriber(to: &NotifySubscriber) -> Result<Subscriber, StartError> {
+    let wrong = |problem| StartError::NotifyFilter { topic: to.topic.clone(), problem };
+    let compile = |filter| {
+        let json = serde_json::to_value(filter).map_err(|error| wrong(error.to_string()))?;
+        Pattern::from_value(&json).map_err(|error| wrong(error.to_string()))
+    };
+    Ok(Subscriber { to: to.clone(), filter: to.filter.as_ref().map(compile).transpose()? })
 }
 
 fn secret_text(secret: &Secret) -> Result<String, String> {

@@ -34,7 +34,7 @@ impl ConfigFile {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
-    /// Compiles every .rhai file of a folder and says file, line and column of what is wrong.
+    /// Compiles every .rhai and .sql file of a folder and says file, line and column of what is wrong.
     Check {
         /// The folder of rules; that of the configuration if none is named.
         folder: Option<PathBuf>,

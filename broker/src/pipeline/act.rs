@@ -13,6 +13,8 @@ use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
+use super::wanted::BUS_PREFIX;
+use super::worker::Desk;
 use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
 use crate::store::Write;
 
@@ -92,10 +94,10 @@ impl Pipeline {
         job: &Job<'_>,
         effects: Vec<Effect>,
         commit: &mut Commit,
-        interests: &mut Interests,
+        desk: &mut Desk,
     ) -> Result<(), String> {
         let before = commit.before_run();
-        let sorted = self.sort_effects(job, effects, commit, interests);
+        let sorted = self.sort_effects(job, effects, commit, desk);
         match sorted {
             Ok(()) => commit.keep_run(before),
             Err(_) => commit.take_back(before),
@@ -108,8 +110,10 @@ impl Pipeline {
         job: &Job<'_>,
         effects: Vec<Effect>,
         commit: &mut Commit,
-        interests: &mut Interests,
+        desk: &mut Desk,
     ) -> Result<(), String> {
+        let since = commit.writes.len();
+        let interests = &mut desk.interests;
         let rule = job.rule.rule.name.as_str();
         let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id());
         for effect in effects {
@@ -121,10 +125,14 @@ impl Pipeline {
                 }
                 Effect::Put { table, hash, sort, value, expires_at_ms } => {
                     let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
-                    commit.writes.push(Write::Put { table, hash, sort, value, expires_at_ms });
+                    let write = Write::Put { table, hash, sort, value, expires_at_ms };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
                 Effect::Delete { table, hash, sort } => {
-                    commit.writes.push(Write::Delete { table, hash, sort });
+                    let write = Write::Delete { table, hash, sort };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
                 Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
@@ -136,6 +144,16 @@ impl Pipeline {
                     let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
                     let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
                     commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
+                }
+                Effect::PutEvent { bus, event } => {
+                    if job.hops >= HOPS_MAX {
+                        warn!(rule, bus, "dropped an event: it went through {HOPS_MAX} rules already");
+                        continue;
+                    }
+                    let topic = format!("{BUS_PREFIX}{bus}");
+                    let interest = self.interest_of(&topic, interests);
+                    let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+                    commit.publishes.push(&topic, &event, &[], marks);
                 }
                 Effect::Webhook(webhook) => {
                     self.outbox.add_webhook(
@@ -204,6 +222,17 @@ impl Pipeline {
     ) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
+        self.add_dead_letter(job, error, variables, commit);
+    }
+
+    /// Puts an event among the dead letters.
+    pub(super) fn add_dead_letter(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
         let (writes, dropped) = self.dead_letters.keep(job, error, variables);
         self.telemetry.dead_letters_dropped_total.add(dropped as u64);
         commit.writes.extend(writes);

@@ -9,7 +9,9 @@ use pointsman_rules::testing::{TestFailure, TestLimits, run_tests};
 use pointsman_rules::{CompileError, Library, Rule, RuleName};
 use tracing::{error, info, warn};
 
-use super::active::{ActiveRule, ActiveRules, Folder, LoadError, compile_rule, load_rule, read, test_file};
+use super::active::{
+    ActiveRule, ActiveRules, Folder, LoadError, compile_rule, load_rule, read, rule_file, test_file,
+};
 use super::versions::{Cause, NOTE_CHARS_MAX, Version, VersionError};
 use super::{BrokenRule, Pipeline, on_own_stack};
 use crate::report::chain;
@@ -76,7 +78,7 @@ impl Pipeline {
         self.test(&rule, &path)?;
         let unwritable = |source| SaveError::Unwritable { path: path.clone(), source };
         // In one step, so that nobody reads half of it.
-        let draft = path.with_extension("rhai.draft");
+        let draft = path.with_extension("draft");
         fs::write(&draft, source).and_then(|()| fs::rename(&draft, &path)).map_err(unwritable)?;
         self.reload_as(&mut activation, &BTreeMap::from([(name.to_string(), cause.clone())]));
         Ok(rule)
@@ -209,9 +211,13 @@ impl Pipeline {
 
     /// Makes a set active. An event that is on its way is handled wholly by the version that was active when it came.
     fn swap(&self, before: &ActiveRules, rules: Vec<Arc<ActiveRule>>, fresh: &[Arc<ActiveRule>]) {
+        let mut behind = Vec::new();
         for active in fresh {
-            if let Err(error) = self.enlist(active) {
-                error!(rule = %active.rule.name, %error, "a rule's place in the log cannot be read");
+            match self.enlist(active) {
+                Ok(its) => behind.extend(its.into_iter().map(|its| (Arc::clone(active), its))),
+                Err(error) => {
+                    error!(rule = %active.rule.name, %error, "a rule's place in the log cannot be read");
+                }
             }
         }
         let is_gone = |old: &&Arc<ActiveRule>| rules.iter().all(|rule| rule.rule.name != old.rule.name);
@@ -228,6 +234,11 @@ impl Pipeline {
             info!(rule = %active.rule.name, version = %active.rule.version, "rule active");
             self.resume(active);
         }
+        for (active, its) in behind {
+            if let Err(error) = self.catch_up(&active, &its) {
+                error!(rule = %active.rule.name, %error, "a new trigger cannot catch up with what the log holds");
+            }
+        }
     }
 
     fn keep_versions(&self, fresh: &[Arc<ActiveRule>], causes: &BTreeMap<String, Cause>) {
@@ -243,7 +254,7 @@ impl Pipeline {
 
     /// The file of a rule, which may not be there yet.
     pub(super) fn rule_path(&self, name: &RuleName) -> PathBuf {
-        self.rules_directory.join(format!("{name}.rhai"))
+        rule_file(&self.rules_directory, name)
     }
 
     pub(super) fn activation(&self) -> MutexGuard<'_, Activation> {

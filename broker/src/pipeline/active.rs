@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use pointsman_rules::{CompileError, Engine, Library, On, Rule, RuleName, RuleNameError, RuleSet, Trigger};
 
 use super::progress::TriggerKey;
-use crate::mqtt::Interest;
+use crate::store::Seq;
 
 /// Files read from the folder of rules, and from that of libraries.
 const FILES_MAX: usize = 1_000;
 /// The folder of shared functions within the folder of rules.
 const LIBRARY_FOLDER: &str = "lib";
 const EXTENSION: &str = "rhai";
+const SQL_EXTENSION: &str = "sql";
 const TEST_EXTENSION: &str = "test.rhai";
 
 /// A rule that is active, and how it fares.
@@ -27,12 +28,15 @@ pub(crate) struct ActiveRule {
     suspended: AtomicBool,
     /// What the log calls its triggers.
     keys: Vec<TriggerKey>,
+    /// See `begins_behind`.
+    begins: Vec<AtomicU64>,
 }
 
 impl ActiveRule {
     pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
         let keys = rule.triggers.iter().map(|trigger| key(&rule, trigger)).collect();
-        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys }
+        let begins = rule.triggers.iter().map(|_| AtomicU64::new(0)).collect();
+        ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys, begins }
     }
 
     pub(crate) fn is_suspended(&self) -> bool {
@@ -70,10 +74,25 @@ impl ActiveRule {
 
     /// The triggers that are promised messages.
     pub(crate) fn message_triggers(&self) -> impl Iterator<Item = usize> {
-        let triggers = self.rule.triggers.iter().enumerate();
-        let is_promised =
-            |trigger: &Trigger| matches!(trigger.on, On::Message(_)) && trigger.handling.durable;
-        triggers.filter(move |(_, trigger)| is_promised(trigger)).map(|(index, _)| index)
+        (0..self.rule.triggers.len()).filter(|trigger| self.is_promised(*trigger))
+    }
+
+    /// Whether a trigger is promised what is published at QoS 1 and 2.
+    pub(crate) fn is_promised(&self, trigger: usize) -> bool {
+        let Trigger { on, handling, .. } = &self.rule.triggers[trigger];
+        let comes_by_log = matches!(on, On::Message(_) | On::Event(_) | On::Change(_) | On::Batch(..));
+        comes_by_log && handling.durable
+    }
+
+    /// The last record that the trigger does not see when it is published: it is read from the log, or lies before the
+    /// trigger's time.
+    pub(crate) fn begins_behind(&self, trigger: usize) -> Seq {
+        self.begins[trigger].load(Ordering::Acquire)
+    }
+
+    /// Sets where what is published begins for a trigger.
+    pub(crate) fn begin_behind(&self, trigger: usize, seq: Seq) {
+        self.begins[trigger].store(seq, Ordering::Release);
     }
 }
 
@@ -93,16 +112,6 @@ impl ActiveRules {
     pub(crate) fn new(rules: Vec<Arc<ActiveRule>>) -> ActiveRules {
         let set = RuleSet::new(rules.iter().map(|active| Arc::clone(&active.rule)).collect());
         ActiveRules { rules, set }
-    }
-
-    /// What rules want of the messages of a topic.
-    pub(crate) fn interest(&self, topic: &str) -> Interest {
-        let mut interest = Interest::default();
-        self.set.for_each_message_match(topic, |rule, trigger| {
-            interest.rules = true;
-            interest.durable |= self.set.trigger((rule, trigger)).handling.durable;
-        });
-        interest
     }
 }
 
@@ -126,6 +135,12 @@ pub enum LoadError {
         /// The folder.
         path: PathBuf,
     },
+    /// There is another file of this name.
+    #[error("{path} and the script of the same name cannot both be a rule: rename one")]
+    Twin {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
@@ -143,6 +158,7 @@ impl LoadError {
             LoadError::Compile(error) => error.file.clone(),
             LoadError::Name { path, .. }
             | LoadError::TooMany { path }
+            | LoadError::Twin { path }
             | LoadError::Unreadable { path, .. } => path.display().to_string(),
         }
     }
@@ -165,7 +181,8 @@ impl Folder {
         let (tests, rules) = files(folder)?.into_iter().partition(|(path, _)| is_test(path));
         let library = folder.join(LIBRARY_FOLDER);
         let libraries = if library.is_dir() { files(&library)? } else { BTreeMap::new() };
-        let libraries = libraries.into_iter().filter(|(path, _)| !is_test(path)).collect();
+        let is_shared = |path: &Path| !is_test(path) && !is_sql(path);
+        let libraries = libraries.into_iter().filter(|(path, _)| is_shared(path)).collect();
         Ok(Folder { rules, tests, libraries })
     }
 
@@ -186,13 +203,23 @@ fn is_test(path: &Path) -> bool {
     path.to_string_lossy().ends_with(&format!(".{TEST_EXTENSION}"))
 }
 
-/// The scripts of a folder.
+fn is_sql(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == SQL_EXTENSION)
+}
+
+/// The file of a rule, which may not be there yet: a statement if there is one, otherwise a script.
+pub(crate) fn rule_file(folder: &Path, name: &RuleName) -> PathBuf {
+    let sql = folder.join(format!("{name}.{SQL_EXTENSION}"));
+    if sql.is_file() { sql } else { folder.join(format!("{name}.{EXTENSION}")) }
+}
+
+/// The scripts and statements of a folder.
 fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Stamp>, LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: folder.to_owned(), source };
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_none_or(|extension| extension != EXTENSION) {
+        if path.extension().is_none_or(|extension| extension != EXTENSION && extension != SQL_EXTENSION) {
             continue;
         }
         // A file that goes away in between is one that is not there.
@@ -235,6 +262,9 @@ pub fn rule_files(folder: &Path) -> Result<Vec<RuleFile>, LoadError> {
 
 /// Reads and compiles one file.
 pub fn load_rule(engine: &Engine, path: &Path, library: &Library) -> Result<Rule, LoadError> {
+    if is_sql(path) && path.with_extension(EXTENSION).is_file() {
+        return Err(LoadError::Twin { path: path.to_owned() });
+    }
     let source = read(path)?;
     compile_rule(engine, path, &source, library)
 }

@@ -9,6 +9,8 @@
 mod act;
 mod activate;
 mod active;
+mod batches;
+mod changes;
 mod compare;
 mod dead_letters;
 mod ingest;
@@ -23,9 +25,11 @@ mod rows;
 mod send;
 mod shadow;
 mod snapshot;
+mod times;
 mod turn;
 mod unit;
 mod versions;
+mod wanted;
 mod watch;
 mod worker;
 
@@ -45,7 +49,7 @@ pub use compare::{Comparison, Difference};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
 pub use ingest::Intake;
 pub use lanes::LaneStats;
-pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, TargetStatus};
+pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, Subscriber, TargetStatus};
 pub use replay::DraftError;
 pub use shadow::ShadowRun;
 pub use versions::{Cause, Version, VersionError, VersionLimits};
@@ -82,6 +86,8 @@ pub struct PipelineParts {
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Messages that are put aside for suspended rules.
+    pub parked_messages_max: usize,
     /// How many versions of each rule are kept.
     pub versions: VersionLimits,
     /// How many events are kept on which rules failed.
@@ -117,9 +123,11 @@ pub struct Pipeline {
     outbox: Arc<Outbox>,
     /// Knows which topics sessions want kept.
     hub: OnceLock<Weak<Hub>>,
+    batches: batches::Batches,
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
+    parked_messages_max: usize,
     telemetry: Arc<Telemetry>,
     clock: Arc<Clock>,
     ids: Arc<IdSource>,
@@ -180,9 +188,11 @@ impl Pipeline {
             progress: Progress::default(),
             order: ingest::Order::default(),
             hub: OnceLock::new(),
+            batches: batches::Batches::default(),
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
+            parked_messages_max: parts.parked_messages_max,
             telemetry: parts.telemetry,
             clock: parts.clock,
             ids: parts.ids,
@@ -211,6 +221,8 @@ impl Pipeline {
         let _ = self.hub.set(Arc::downgrade(hub));
         self.outbox.start();
         self.recover()?;
+        batches::start(self);
+        times::start(self);
         let settler = Arc::downgrade(self);
         spawn("settle", move || settle_until_gone(&settler));
         Ok(())
@@ -230,6 +242,11 @@ impl Pipeline {
     /// Messages put aside for suspended rules.
     pub fn parked(&self) -> usize {
         self.progress.parked()
+    }
+
+    /// Messages that wait for their batch to be complete.
+    pub fn batched(&self) -> usize {
+        self.batches.waiting()
     }
 
     /// How many events are kept on which rules failed.
@@ -282,6 +299,7 @@ impl Pipeline {
 
     /// Handles what waits, and tells the store how far the rules have come.
     pub fn stop(&self) {
+        self.close_batches();
         if let Some(workers) = self.workers.get() {
             workers.stop();
         }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{Event, Lifecycle, Message, On, RuleIndex, TriggerIndex};
-use smallvec::SmallVec;
+use pointsman_rules::{Change, Event, Lifecycle, Message, On};
 use tracing::warn;
 
-use super::active::ActiveRules;
+use super::active::{ActiveRule, ActiveRules};
+use super::batches::Item;
 use super::order::Units;
 use super::unit::{Events, Texts, Unit};
-use super::{Pipeline, order};
+use super::wanted::Wanted;
+use super::{Pipeline, changes, order};
 use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
 use crate::store::Seq;
 
@@ -33,7 +34,7 @@ impl Pipeline {
 
     fn route_one(&self, active: &ActiveRules, envelope: &Envelope) {
         let mut units = Units::new(envelope);
-        let mut matches = Matches::default();
+        let mut wanted = Wanted::default();
         for index in 0..envelope.len() {
             let message = envelope.message(index);
             if !message.marks().interest.rules {
@@ -45,12 +46,39 @@ impl Pipeline {
                 continue;
             }
             let is_promised = envelope.log_seq().is_some() && is_durable(envelope, index);
-            for &(rule, trigger) in matches.of(active, topic) {
-                let is_durable = active.set.trigger((rule, trigger)).handling.durable;
-                units.add(&active.rules[rule], trigger, index, is_promised && is_durable);
+            for &(rule, trigger) in wanted.of(active, envelope, index) {
+                let rule = &active.rules[rule];
+                // What lies before a trigger's beginning is read from the log.
+                if envelope.log_seq().is_none_or(|seq| seq > rule.begins_behind(trigger)) {
+                    let is_promised = is_promised && rule.is_promised(trigger);
+                    self.offer(&mut units, rule, trigger, envelope, index, is_promised);
+                }
             }
         }
         self.submit_all(units, envelope.log_seq());
+    }
+
+    /// Gives a message to a trigger: as part of a unit, or of a batch.
+    pub(super) fn offer(
+        &self,
+        units: &mut Units<'_>,
+        rule: &Arc<ActiveRule>,
+        trigger: usize,
+        envelope: &Envelope,
+        index: usize,
+        is_promised: bool,
+    ) {
+        let On::Batch(_, limits) = &rule.rule.triggers[trigger].on else {
+            units.add(rule, trigger, index, is_promised);
+            return;
+        };
+        let key = order::message_key(rule, &rule.rule.triggers[trigger], envelope, index);
+        let item = Item {
+            envelope: envelope.clone(),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            promised: envelope.log_seq().filter(|_| is_promised && rule.is_promised(trigger)),
+        };
+        self.add_to_batch(rule, trigger, key, *limits, item);
     }
 
     /// Queues the units of an envelope.
@@ -127,34 +155,37 @@ pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
     marks.interest.durable && marks.qos > crate::mqtt::QoS::AtMostOnce
 }
 
-/// The triggers that want a topic; those of the topic before are remembered, as it is mostly the same.
-#[derive(Default)]
-struct Matches<'a> {
-    topic: Option<&'a str>,
-    found: SmallVec<[(RuleIndex, TriggerIndex); 8]>,
-}
-
-impl<'a> Matches<'a> {
-    fn of(&mut self, active: &ActiveRules, topic: &'a str) -> &[(RuleIndex, TriggerIndex)] {
-        if self.topic != Some(topic) {
-            self.topic = Some(topic);
-            self.found.clear();
-            active.set.for_each_message_match(topic, |rule, trigger| {
-                if matches!(active.set.trigger((rule, trigger)).on, On::Message(_)) {
-                    self.found.push((rule, trigger));
+/// What a message of the spine is for a trigger that listens to `on`.
+pub(super) fn logged_event(on: &On, envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
+    match on {
+        On::Event(_) => Event::bus(message(envelope, index, texts)),
+        On::Change(_) => {
+            let (message, id) = (envelope.message(index), envelope.id(index));
+            let time_ms = i64::try_from(id.time_ms()).unwrap_or(i64::MAX);
+            match changes::read(message.topic(), message.payload(), time_ms, id) {
+                Ok(change) => Event::change(change),
+                Err(error) => {
+                    warn!(topic = message.topic(), %id, %error, "a change is not what this version writes");
+                    let table = message.topic().to_owned();
+                    let (hash, sort, old, new) = Default::default();
+                    Event::change(Change { table, hash, sort, old, new, expired: false, time_ms, id })
                 }
-            });
+            }
         }
-        &self.found
+        _ => message_event(envelope, index, texts),
     }
 }
 
 /// A message as rules see it.
 pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
+    Event::message(message(envelope, index, texts))
+}
+
+fn message(envelope: &Envelope, index: usize, texts: &mut Texts) -> Message {
     let message = envelope.message(index);
     let marks = message.marks();
     let id = envelope.id(index);
-    Event::message(Message {
+    Message {
         topic: texts.topic(message.topic()),
         client_id: texts.client_id(envelope.client_id()),
         user: envelope.user().map(|user| texts.user(user)),
@@ -163,5 +194,5 @@ pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts
         retain: marks.retain,
         time_ms: i64::try_from(id.time_ms()).unwrap_or(i64::MAX),
         id,
-    })
+    }
 }

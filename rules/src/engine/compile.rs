@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,20 @@ use sha2::{Digest, Sha256};
 use super::check::{self, Fault, KnownFunctions};
 use super::{Engine, Library};
 use crate::error::{CompileError, explain};
-use crate::rule::{Rule, RuleName};
+use crate::rule::{Body, Rule, RuleName};
+use crate::sql::SqlRule;
 use crate::state::{Declared, Guard, Names, Registration, State};
-use crate::trigger::Trigger;
+use crate::topic::LevelFilter;
+use crate::trigger::{Handling, On, Trigger};
 
 const VERSION_DIGITS: usize = 12;
+/// What stands where a script's rule has the name of its function.
+const SQL_HANDLER: &str = "select";
+
+/// Whether a file is a rule in SQL, by its name.
+fn is_sql(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
 
 /// What turns a source into a checked script: interpreters, and what they know.
 pub(crate) struct Compiler<'engine> {
@@ -59,6 +69,9 @@ impl Engine {
         source: &str,
         library: &Library,
     ) -> Result<Rule, CompileError> {
+        if is_sql(file) {
+            return self.compile_sql(name, file, source);
+        }
         let compiler = self.compiler();
         let mut draft = compiler.draft(file, source)?;
         let used = library.used_by(source);
@@ -86,9 +99,33 @@ impl Engine {
             triggers,
             indexes: draft.declared.indexes.into(),
             source: source.to_owned(),
-            ast: ast.clone_functions_only(),
-            names,
+            body: Body::Script { ast: Box::new(ast.clone_functions_only()), names },
             libraries: used,
+        })
+    }
+
+    fn compile_sql(&self, name: &RuleName, file: &str, source: &str) -> Result<Rule, CompileError> {
+        let (bytes, max) = (source.len(), self.limits.script_bytes_max);
+        if bytes > max {
+            let message = format!("the file has {bytes} bytes: at most script_bytes_max = {max} are allowed");
+            return Err(CompileError::new(file, source, Position::NONE, message));
+        }
+        let sql = SqlRule::compile(name, file, source)?;
+        let trigger = |filter: &LevelFilter| Trigger {
+            on: On::Message(filter.clone()),
+            handling: Handling::default(),
+            handler: SQL_HANDLER.to_owned(),
+            line: 1,
+        };
+        Ok(Rule {
+            name: name.clone(),
+            file: file.to_owned(),
+            version: sql.version.clone(),
+            triggers: sql.filter().map(trigger).into_iter().collect(),
+            indexes: Arc::new([]),
+            source: source.to_owned(),
+            body: Body::Sql(Box::new(sql)),
+            libraries: Vec::new(),
         })
     }
 

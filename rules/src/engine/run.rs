@@ -5,13 +5,14 @@ use std::sync::Arc;
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
 
 use super::Engine;
-use crate::effect::Outcome;
-use crate::error::{Explained, Place, RunError, explain};
+use crate::effect::{Effect, LogLevel, Outcome};
+use crate::error::{Explained, Place, RunError, RunErrorKind, explain};
 use crate::event::{Event, Kind};
 use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
-use crate::rule::Rule;
+use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
+use crate::sql::{NoFunctions, SqlRule};
 use crate::state::{Guard, Run, State, Stop, operations, watching};
 use crate::trigger::{On, Trigger};
 
@@ -31,6 +32,10 @@ impl Engine {
         snapshot: &Arc<dyn Snapshot>,
     ) -> Result<Outcome, Box<RunError>> {
         let trigger = &rule.triggers[trigger];
+        let (ast, names) = match &rule.body {
+            Body::Script { ast, names } => (&**ast, names),
+            Body::Sql(sql) => return run_sql(rule, trigger, sql, event, &**snapshot),
+        };
         let argument = argument(trigger, event);
         let run = Run {
             limits: self.limits,
@@ -45,11 +50,11 @@ impl Engine {
             read_bytes: 0,
             stopped: None,
         };
-        let guard = Guard::enter(State::Running(Box::new(run)), rule.names.clone(), (self.monotonic)());
+        let guard = Guard::enter(State::Running(Box::new(run)), names.clone(), (self.monotonic)());
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
         let (mut scope, handler) = (Scope::new(), trigger.handler.as_str());
         let result =
-            self.strict.call_fn_with_options::<Dynamic>(options, &mut scope, &rule.ast, handler, (argument,));
+            self.strict.call_fn_with_options::<Dynamic>(options, &mut scope, ast, handler, (argument,));
         let (state, operations) = Guard::leave(guard);
         let (effects, stopped) = match state {
             State::Running(run) => (run.effects, run.stopped),
@@ -83,6 +88,33 @@ impl Engine {
             return Vec::new();
         }
         watching(operations().saturating_sub(STEPS_WATCHED), || self.run(rule, trigger, event, snapshot)).1
+    }
+}
+
+/// Evaluates a statement. An action that fails stops no other, so it is a line in the log and no failure of the run.
+fn run_sql(
+    rule: &Rule,
+    trigger: &Trigger,
+    sql: &SqlRule,
+    event: &Event,
+    snapshot: &dyn Snapshot,
+) -> Result<Outcome, Box<RunError>> {
+    let Kind::Message(shared) = &event.0 else {
+        panic!("the event is not one that {} listens to", trigger.on)
+    };
+    match sql.run(&shared.message, snapshot, &NoFunctions) {
+        Ok(outcome) => {
+            let mut effects = outcome.effects;
+            effects.extend(outcome.failures.into_iter().map(|failure| Effect::Log {
+                level: LogLevel::Error,
+                text: format!("{} {}: {}", failure.action, failure.resource, failure.message),
+            }));
+            Ok(Outcome { effects, operations: 1 })
+        }
+        Err(error) => {
+            let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
+            Err(failure(rule, trigger, Explained { position: Position::NONE, function: None, message, kind }))
+        }
     }
 }
 

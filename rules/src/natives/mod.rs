@@ -18,9 +18,11 @@ mod webhook;
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub(crate) use notify::SUBJECT_CHARS_MAX;
 pub use notify::is_notify_topic;
 pub use options::parse_duration;
 pub(crate) use others::{BatchEvent, BusEvent, ChangeEvent, TickEvent};
+pub(crate) use table::{TABLE_NAME_LEN_MAX, is_table_name};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;

@@ -16,7 +16,7 @@ const URL_BYTES_MAX: usize = 2_048;
 const HEADERS_MAX: usize = 32;
 const HEADER_BYTES_MAX: usize = 8 << 10;
 const RETRIES_MAX: i64 = 1_000;
-const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+const TIMEOUT_MAX: Duration = Duration::from_mins(2);
 const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 
 /// Headers that are the server's to set, or that would change where a request ends.

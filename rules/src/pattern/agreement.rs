@@ -2,8 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
-use super::{Pattern, PatternSet, Scratch, naive, testing};
+use super::{Pattern, PatternError, PatternSet, Scratch, naive, testing};
 
 fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
     let mut found = Vec::new();
@@ -13,14 +14,17 @@ fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
 }
 
 proptest! {
+    // The same in every run; `PROPTEST_CASES=100000` makes a thorough one.
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(4), ..ProptestConfig::default() })]
+
     #[test]
     fn all_agree(
         patterns in vec(testing::pattern(), 1..8),
         events in vec((testing::event(), 0..8_u8), 1..6),
     ) {
-        // Some are no patterns, as those with `$or` as a name.
-        let compiled: Vec<Pattern> =
-            patterns.iter().filter_map(|pattern| Pattern::compile(&pattern.to_string()).ok()).collect();
+        let compiled: Result<Vec<Pattern>, PatternError> =
+            patterns.iter().map(|pattern| Pattern::compile(&pattern.to_string())).collect();
+        let compiled = compiled.unwrap();
         let set = PatternSet::new((0..).zip(&compiled));
         let mut scratch = Scratch::new();
         for (event, style) in &events {

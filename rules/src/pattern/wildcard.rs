@@ -69,9 +69,9 @@ pub(super) fn parse(text: &str) -> Result<Test, String> {
         }
         star_before = character == '*';
     }
-    let stars = pieces.len() - 1;
-    if stars > WILDCARD_STARS_MAX {
-        return Err(format!("has {stars} `*`: at most {WILDCARD_STARS_MAX} are allowed"));
+    let count = pieces.len() - 1;
+    if count > WILDCARD_STARS_MAX {
+        return Err(format!("has {count} `*`: at most {WILDCARD_STARS_MAX} are allowed"));
     }
     let pieces: Box<[Box<str>]> = pieces.into_iter().map(String::into_boxed_str).collect();
     Ok(match &*pieces {

@@ -37,12 +37,12 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<LettersPage>, Response> {
     operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "after"]).map_err(bad)?;
-    let server = server(&api, &query)?;
+    let query = Query::parse(&uri, &["server", "after"]).map_err(|detail| bad(detail).into_response())?;
+    let server = server(&api, &query).map_err(IntoResponse::into_response)?;
     let after = query.get("after").map(str::to_owned);
     let read = move || api.pipeline.outbox().letters(&server, after.as_deref());
-    let page = tokio::task::spawn_blocking(read).await.map_err(|error| failed(&error))?;
-    page.map(Json).map_err(|error| failed(&error))
+    let page = tokio::task::spawn_blocking(read).await.map_err(|error| failed(&error).into_response())?;
+    page.map(Json).map_err(|error| failed(&error).into_response())
 }
 
 /// `POST /api/outbox/undelivered/retry?server=…&id=…`: sends one once more, or the oldest page if no id is said.
@@ -52,9 +52,9 @@ pub(super) async fn send_again(
     headers: HeaderMap,
 ) -> Result<Json<Count>, Response> {
     operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
-    let (server, id) = (server(&api, &query)?, query.get("id"));
-    count(api.pipeline.outbox().send_again(&server, id).await, id)
+    let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
+    let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
+    count(api.pipeline.outbox().send_again(&server, id).await, id).map_err(IntoResponse::into_response)
 }
 
 /// `DELETE /api/outbox/undelivered?server=…&id=…`: removes one, or the oldest page if no id is said.
@@ -64,17 +64,16 @@ pub(super) async fn forget(
     headers: HeaderMap,
 ) -> Result<Json<Count>, Response> {
     operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
-    let (server, id) = (server(&api, &query)?, query.get("id"));
-    count(api.pipeline.outbox().forget(&server, id).await, id)
+    let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
+    let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
+    count(api.pipeline.outbox().forget(&server, id).await, id).map_err(IntoResponse::into_response)
 }
 
 /// The server that is asked for, if there is one of that name.
-fn server(api: &Api, query: &Query) -> Result<String, Response> {
+fn server(api: &Api, query: &Query) -> Result<String, Problem> {
     let Some(server) = query.get("server") else {
-        return Err(bad(
-            "say which server, as /api/outbox names it: ?server=https://hooks.example.org:443".to_owned()
-        ));
+        let how = "say which server, as /api/outbox names it: ?server=https://hooks.example.org:443";
+        return Err(bad(how.to_owned()));
     };
     let known = api.pipeline.outbox().status().into_iter().any(|known| known.server == server);
     if known {
@@ -84,7 +83,7 @@ fn server(api: &Api, query: &Query) -> Result<String, Response> {
     }
 }
 
-fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>, Response> {
+fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>, Problem> {
     match (done, id) {
         (Ok(0), Some(id)) => Err(missing(format!("there is no request {id:?} that was given up"))),
         (Ok(requests), _) => Ok(Json(Count { requests })),
@@ -92,15 +91,15 @@ fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>
     }
 }
 
-fn bad(detail: String) -> Response {
-    Problem { status: StatusCode::BAD_REQUEST, title: "Bad request", detail }.into_response()
+fn bad(detail: String) -> Problem {
+    Problem { status: StatusCode::BAD_REQUEST, title: "Bad request", detail }
 }
 
-fn missing(detail: String) -> Response {
-    Problem { status: StatusCode::NOT_FOUND, title: "Not found", detail }.into_response()
+fn missing(detail: String) -> Problem {
+    Problem { status: StatusCode::NOT_FOUND, title: "Not found", detail }
 }
 
-fn failed(error: &dyn std::error::Error) -> Response {
+fn failed(error: &dyn std::error::Error) -> Problem {
     let (status, title) = (StatusCode::INTERNAL_SERVER_ERROR, "The store cannot be read");
-    Problem { status, title, detail: crate::report::chain(error) }.into_response()
+    Problem { status, title, detail: crate::report::chain(error) }
 }

@@ -95,7 +95,7 @@ impl Pipeline {
         let result = self.engine.run(&job.rule.rule, trigger, &job.event, &desk.tables);
         let result: Result<(), RunError> = match result {
             Ok(outcome) => self
-                .commit_effects(&job, outcome.effects, &mut commit, &mut desk.interests)
+                .commit_effects(&job, outcome.effects, &mut commit, desk)
                 .map_err(|message| refusal(&job, message)),
             Err(error) => Err(*error),
         };

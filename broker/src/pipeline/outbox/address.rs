@@ -45,21 +45,26 @@ fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let reserved = match (a, b, c) {
-        // This network, private networks, this machine, multicast and what comes after it.
-        (0 | 10 | 127 | 224.., ..) => true,
-        (100, 64..=127, _) => true, // shared by customers of a carrier
-        (169, 254, _) => true,      // the link; metadata of cloud machines
-        (172, 16..=31, _) => true,  // private
-        (192, 0, 0 | 2) => true,    // assignments of protocols, documentation
-        (192, 88, 99) => true,      // relays of 6to4
-        (192, 168, _) => true,      // private
-        (198, 18 | 19, _) => true,  // measurements
-        (198, 51, 100) => true,     // documentation
-        (203, 0, 113) => true,      // documentation
-        _ => false,
-    };
-    !reserved
+    !matches!(
+        (a, b, c),
+        // This network, private, this machine, multicast and what comes after it.
+        (0 | 10 | 127 | 224.., ..)
+            // Shared by customers of a carrier.
+            | (100, 64..=127, _)
+            // The link; metadata of cloud machines.
+            | (169, 254, _)
+            // Private.
+            | (172, 16..=31, _)
+            | (192, 168, _)
+            // Assignments of protocols, documentation, relays of 6to4.
+            | (192, 0, 0 | 2)
+            | (192, 88, 99)
+            // Measurements.
+            | (198, 18 | 19, _)
+            // Documentation.
+            | (198, 51, 100)
+            | (203, 0, 113)
+    )
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {

@@ -96,12 +96,11 @@ impl Connector {
         let failed = |doing: &str, error: &dyn std::error::Error| {
             Outcome::unreachable(format!("{doing} {}: {}", url.server(), crate::report::chain(error)))
         };
-        let found = match url.ip() {
-            Some(address) => vec![SocketAddr::new(address, url.port())],
-            None => {
-                let found = lookup_host((url.host(), url.port())).await;
-                found.map_err(|error| failed("cannot find", &error))?.collect()
-            }
+        let found = if let Some(address) = url.ip() {
+            vec![SocketAddr::new(address, url.port())]
+        } else {
+            let found = lookup_host((url.host(), url.port())).await;
+            found.map_err(|error| failed("cannot find", &error))?.collect()
         };
         let addresses = permitted(url.host(), found, &self.settings.private).map_err(Outcome::Refused)?;
         let stream = reach(&addresses).await.map_err(|error| failed("cannot reach", &error))?;

@@ -5,24 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::Outbox;
 use super::retry::{Outcome, backoff};
 use super::row::Delivery;
 use super::send::Lane;
-use super::table::{self, Letter, PAGE_ROWS, UNDELIVERED, WAITING};
+use super::table::{self, Letter, PAGE_ROWS, WAITING};
 use super::target::{Load, Target};
 use crate::random;
 use crate::store::{AppendError, Record, Row, Seq, Write};
 
-/// The store is asked again after this when it could not be read.
+/// The store is asked again after this when it could not be read, or not be written.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 /// Rows that are not on disk yet are looked at again after this at the latest.
 const DISK_PATIENCE: Duration = Duration::from_secs(1);
-/// Of what was given up, a share of so much more than allowed is let be before the oldest are removed.
-const SLACK: u64 = 16;
 
 /// Delivers to one server.
 pub(super) struct Courier {
@@ -73,7 +70,6 @@ impl Courier {
                     continue;
                 }
                 Ok(Page::Empty) => {
-                    self.trim().await;
                     tokio::select! { () = self.target.wake.notified() => {}, () = stopping.cancelled() => {} }
                     continue;
                 }
@@ -82,7 +78,9 @@ impl Courier {
                     Some(READ_AGAIN)
                 }
             };
-            self.rest(wait.unwrap_or_default()).await;
+            if let Some(wait) = wait {
+                tokio::select! { () = tokio::time::sleep(wait) => {}, () = stopping.cancelled() => {} }
+            }
         }
     }
 
@@ -124,8 +122,10 @@ impl Courier {
             }))
             .await;
             let settled = self.settle(now, outcomes);
-            self.commit(settled.writes, settled.gone).await;
-            if let Some((why, asked)) = settled.failed.into_iter().reduce(worse) {
+            if !self.commit(settled.writes, settled.gone).await {
+                return Some(READ_AGAIN);
+            }
+            if let Some((why, asked)) = worse(settled.failed) {
                 return Some(self.back_off(&why, asked));
             }
         }
@@ -163,8 +163,9 @@ impl Courier {
             settled.gone.rows += 1;
             settled.gone.bytes += parcel.bytes;
             let attempts = self.attempts.remove(&parcel.id).unwrap_or_default().all;
-            let (Some(why), Some(delivery)) = (given_up, &parcel.delivery) else { continue };
-            warn!(server, id = parcel.id, rule = delivery.rule, attempts, "not delivered: {why}");
+            let Some(why) = given_up else { continue };
+            warn!(server, id = parcel.id, attempts, "not delivered: {why}");
+            let Some(delivery) = &parcel.delivery else { continue };
             self.target.gave_up(&why, parcel.bytes);
             let given_up_at_ms = self.outbox.clock.now_ms();
             let letter = Letter { given_up_at_ms, attempts, why, delivery: delivery.clone() };
@@ -186,71 +187,14 @@ impl Courier {
         wait
     }
 
-    /// Takes what is done out of the table. It is not waited for: what the disk refuses is there again, and is sent again with
-    /// the same id.
-    async fn commit(&self, writes: Vec<Write>, gone: Load) {
-        if writes.is_empty() {
-            return;
-        }
-        if self.outbox.append(writes).await {
+    /// Takes what is done out of the table; false if that cannot be. The disk is not waited for: what it refuses is there again,
+    /// and is sent again with the same id.
+    async fn commit(&self, writes: Vec<Write>, gone: Load) -> bool {
+        let done = writes.is_empty() || self.outbox.append(writes).await;
+        if done {
             self.target.release(gone);
         }
-    }
-
-    /// Waits, and meanwhile keeps what is given up within its bounds.
-    async fn rest(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        loop {
-            self.trim().await;
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => return,
-                () = self.target.wake.notified() => {}
-                () = self.outbox.stopping.cancelled() => return,
-            }
-        }
-    }
-
-    /// Removes the oldest of what was given up where that is too much.
-    async fn trim(&self) {
-        let max = self.outbox.settings.load_max();
-        let slack = Load { rows: max.rows / SLACK, bytes: max.bytes / SLACK };
-        if !self
-            .target
-            .undelivered()
-            .exceeds(Load { rows: max.rows + slack.rows, bytes: max.bytes + slack.bytes })
-        {
-            return;
-        }
-        let (outbox, server) = (Arc::clone(&self.outbox), self.target.server.clone());
-        // Some have expired by themselves since they were counted.
-        let counted =
-            tokio::task::spawn_blocking(move || table::load(&outbox.store, UNDELIVERED, &server)).await;
-        let Ok(Ok(mut load)) = counted else { return };
-        let mut removed = 0;
-        while load.exceeds(max) {
-            let (outbox, server) = (Arc::clone(&self.outbox), self.target.server.clone());
-            let oldest = tokio::task::spawn_blocking(move || {
-                table::page(&outbox.store, UNDELIVERED, &server, None, PAGE_ROWS)
-            });
-            let Ok(Ok(oldest)) = oldest.await else { return };
-            let mut writes = Vec::new();
-            for row in oldest {
-                if !load.exceeds(max) {
-                    break;
-                }
-                load = load.less(Load { rows: 1, bytes: row.value.len() as u64 });
-                writes.push(table::delete(UNDELIVERED, &self.target.server, &row.sort));
-            }
-            removed += writes.len();
-            if writes.is_empty() || !self.outbox.append(writes).await {
-                return;
-            }
-        }
-        self.target.set_undelivered(load);
-        warn!(
-            server = self.target.server,
-            removed, "removed the oldest of what could not be delivered: there was too much of it"
-        );
+        done
     }
 }
 
@@ -266,8 +210,11 @@ fn parcel(row: Row) -> Parcel {
     Parcel { id: row.sort, bytes, delivery: Delivery::decode(row.value) }
 }
 
-fn worse(left: (String, Option<Duration>), right: (String, Option<Duration>)) -> (String, Option<Duration>) {
-    (left.0, left.1.max(right.1))
+/// The first word, and the longest wait.
+fn worse(failed: Vec<(String, Option<Duration>)>) -> Option<(String, Option<Duration>)> {
+    let asked = failed.iter().filter_map(|(_, asked)| *asked).max();
+    let (why, _) = failed.into_iter().next()?;
+    Some((why, asked))
 }
 
 impl Outbox {

@@ -1,5 +1,7 @@
 //! What was given up, for the operator: to look at, to send once more, to remove.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64;
 use serde::Serialize;
 
@@ -60,7 +62,7 @@ impl Outbox {
     pub async fn send_again(&self, server: &str, id: Option<&str>) -> Result<usize, ReadError> {
         let mut again = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
-        for row in self.pick(server, id)? {
+        for row in self.pick(server, id).await? {
             let Some(letter) = Letter::decode(row.value.clone()) else { continue };
             let mut delivery = letter.delivery;
             // Its time begins anew.
@@ -86,7 +88,7 @@ impl Outbox {
     pub async fn forget(&self, server: &str, id: Option<&str>) -> Result<usize, ReadError> {
         let mut gone = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
-        for row in self.pick(server, id)? {
+        for row in self.pick(server, id).await? {
             if self.append(vec![table::delete(UNDELIVERED, server, &row.sort)]).await {
                 target.set_undelivered(
                     target.undelivered().less(Load { rows: 1, bytes: row.value.len() as u64 }),
@@ -97,11 +99,13 @@ impl Outbox {
         Ok(gone)
     }
 
-    fn pick(&self, server: &str, id: Option<&str>) -> Result<Vec<Row>, ReadError> {
-        match id {
-            Some(id) => Ok(self.store.get(UNDELIVERED, server, id)?.into_iter().collect()),
-            None => table::page(&self.store, UNDELIVERED, server, None, PAGE_ROWS),
-        }
+    async fn pick(&self, server: &str, id: Option<&str>) -> Result<Vec<Row>, ReadError> {
+        let (store, server, id) = (Arc::clone(&self.store), server.to_owned(), id.map(str::to_owned));
+        let read = tokio::task::spawn_blocking(move || match id {
+            Some(id) => Ok(store.get(UNDELIVERED, &server, &id)?.into_iter().collect()),
+            None => table::page(&store, UNDELIVERED, &server, None, PAGE_ROWS),
+        });
+        read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }
 

@@ -23,8 +23,10 @@ mod settings;
 mod sign;
 mod table;
 mod target;
+mod tidy;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +41,7 @@ pub(super) use afterwards::Afterwards;
 pub(super) use effects::Asker;
 pub use letters::{LetterView, LettersPage};
 pub(super) use notify::{Notification, PREFIX as NOTIFY_PREFIX};
-pub use settings::OutboxSettings;
+pub use settings::{OutboxSettings, Subscriber};
 pub use sign::SigningKey;
 pub use target::TargetStatus;
 
@@ -64,7 +66,10 @@ pub struct Outbox {
     /// By scheme, host and port. Those of the configuration, and those for which something is left.
     targets: BTreeMap<String, Arc<Target>>,
     tasks: TaskTracker,
+    /// Nothing new is begun.
     stopping: CancellationToken,
+    /// What is under way is cut off.
+    cut: CancellationToken,
 }
 
 /// What a run wants to be sent: the row to commit, and its place in the queue.
@@ -99,15 +104,23 @@ impl Outbox {
             note_servers(&store, &targets);
         }
         let sender = Sender::new(Arc::clone(&settings), Arc::clone(&clock));
-        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        Ok(Arc::new(Outbox { store, settings, clock, sender, targets, tasks, stopping }))
+        let (tasks, stopping, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        Ok(Arc::new(Outbox { store, settings, clock, sender, targets, tasks, stopping, cut }))
     }
 
     /// Begins to send. Needs a runtime.
     pub(super) fn start(self: &Arc<Self>) {
         for target in self.targets.values() {
-            self.tasks.spawn(Courier::new(Arc::clone(self), Arc::clone(target)).work());
+            self.spawn(Courier::new(Arc::clone(self), Arc::clone(target)).work());
+            self.spawn(Arc::clone(self).tidy(Arc::clone(target)));
         }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.tasks.spawn(async move {
+            tokio::select! { () = work => {}, () = cut.cancelled() => {} }
+        });
     }
 
     /// What a call of `webhook` becomes, or why it may not be made.
@@ -143,10 +156,11 @@ impl Outbox {
 
     /// What the web servers that subscribe to a topic are sent.
     fn notify(&self, rule: &str, notification: &Notification<'_>) -> Result<Vec<Outgoing>, String> {
-        let subscribers = self.settings.subscribers.iter().filter(|it| it.topic == notification.topic);
+        let Notification { topic, message, .. } = notification;
+        let subscribers = self.settings.subscribers.iter().filter(|it| it.wants(topic, message));
         let requests = subscribers.enumerate().map(|(number, subscriber)| {
-            let delivery = notification.request(subscriber, rule);
-            self.outgoing(&format!("{}-{number:03}", notification.id), &subscriber.url, &delivery)
+            let delivery = notification.request(&subscriber.to, rule, self.clock.now_ms());
+            self.outgoing(&format!("{}-{number:03}", notification.id), &subscriber.to.url, &delivery)
         });
         requests.collect()
     }
@@ -169,17 +183,19 @@ impl Outbox {
         self.targets.values().map(|target| target.status()).collect()
     }
 
-    /// Sends nothing more. Requests under way get a moment; what is cut off is sent again at the next start.
+    /// Sends nothing more. Requests under way get a moment; what is cut off is sent again at the next start. Blocks, so it is
+    /// for a thread beside the runtime.
     pub(super) fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let ended =
-                runtime.block_on(async { tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await });
-            if ended.is_err() {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.block_on(async {
+            if tokio::time::timeout(STOP_PATIENCE, self.tasks.wait()).await.is_err() {
                 info!("some requests to web servers were under way; they are sent again at the next start");
+                self.cut.cancel();
+                self.tasks.wait().await;
             }
-        }
+        });
     }
 }
 

@@ -51,7 +51,7 @@ impl Notification<'_> {
     }
 
     /// The request to a subscriber of the configuration. Its address needs no confirmation: the operator has named it.
-    pub(super) fn request(&self, subscriber: &NotifySubscriber, rule: &str) -> Delivery {
+    pub(super) fn request(&self, subscriber: &NotifySubscriber, rule: &str, at_ms: u64) -> Delivery {
         let arn = format!("{ARN}{}", self.topic);
         let subscription = crc32fast::hash(subscriber.url.to_string().as_bytes());
         let mut headers = vec![
@@ -66,7 +66,7 @@ impl Notification<'_> {
         }
         let raw = || Bytes::copy_from_slice(self.message.as_bytes());
         Delivery {
-            at_ms: self.time_ms,
+            at_ms,
             rule: rule.to_owned(),
             method: "POST".to_owned(),
             url: subscriber.url.to_string(),
@@ -116,7 +116,7 @@ mod tests {
 
     fn subscriber(raw: bool) -> NotifySubscriber {
         let url = pointsman_config::WebAddress::parse("https://a.org/x").unwrap();
-        NotifySubscriber { topic: "alarms".to_owned(), url, raw, secret: Some("s".to_owned()) }
+        NotifySubscriber { topic: "alarms".to_owned(), url, raw, secret: Some("s".to_owned()), filter: None }
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_web_server_is_told_with_the_headers_of_the_cloud() {
-        let request = NOTIFICATION.request(&subscriber(false), "rule");
+        let request = NOTIFICATION.request(&subscriber(false), "rule", 7);
         let header = |request: &Delivery, name: &str| {
             request.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
         };
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(header(&request, "x-amz-sns-topic-arn").as_deref(), Some("arn:pointsman:sns:::alarms"));
         assert_eq!(header(&request, "x-amz-sns-rawdelivery"), None);
         assert_eq!((request.body, request.secret.as_deref()), (NOTIFICATION.document(), Some("s")));
-        let raw = NOTIFICATION.request(&subscriber(true), "rule");
+        let raw = NOTIFICATION.request(&subscriber(true), "rule", 7);
         assert_eq!(header(&raw, "x-amz-sns-rawdelivery").as_deref(), Some("true"));
         assert_eq!(raw.body, "{\"t\":90}");
     }

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 /// The first wait after a failure is at most this.
 const BACKOFF_BASE: Duration = Duration::from_millis(500);
 /// No wait is longer, unless the server asks for it.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
 /// No wait is shorter.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// A server that asks for more patience is asked again after this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 
 /// What came of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +67,11 @@ pub(super) fn judge(status: StatusCode, headers: &HeaderMap, said: &str, now_ms:
 /// Seconds, or a date.
 fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
-            at.saturating_sub(Duration::from_millis(now_ms))
-        }
+    let wait = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        at.saturating_sub(Duration::from_millis(now_ms))
     };
     Some(wait.min(RETRY_AFTER_MAX))
 }
@@ -119,7 +118,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("999999"), Some(Duration::from_secs(3_600)));
+        assert_eq!(wait("999999"), Some(Duration::from_hours(1)));
         assert_eq!(wait("Tue, 14 Nov 2023 22:13:30 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(wait("Tue, 14 Nov 2023 22:13:10 GMT"), Some(Duration::ZERO), "that is over");
         assert_eq!(wait("soon"), None);

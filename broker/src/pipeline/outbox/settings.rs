@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pointsman_config::{NotifySubscriber, PrivatePlace, WebAddress};
+use pointsman_rules::pattern::Pattern;
 
 use super::sign::SigningKey;
 use super::target::Load;
@@ -39,7 +40,26 @@ pub struct OutboxSettings {
     /// What signs requests, by name.
     pub secrets: BTreeMap<String, SigningKey>,
     /// Who is told of notifications.
-    pub subscribers: Vec<NotifySubscriber>,
+    pub subscribers: Vec<Subscriber>,
+}
+
+/// A web server that is told of notifications.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// Which, and of what.
+    pub to: NotifySubscriber,
+    /// What the message must match, which is then JSON.
+    pub filter: Option<Pattern>,
+}
+
+impl Subscriber {
+    /// Whether it wants a message on a topic.
+    pub(super) fn wants(&self, topic: &str, message: &str) -> bool {
+        let Some(filter) = self.filter.as_ref().filter(|_| self.to.topic == topic) else {
+            return self.to.topic == topic;
+        };
+        serde_json::from_str(message).is_ok_and(|message| filter.matches(&message))
+    }
 }
 
 impl OutboxSettings {
@@ -51,12 +71,33 @@ impl OutboxSettings {
     /// Every server that requests may go to.
     pub(super) fn servers(&self) -> BTreeSet<String> {
         let allowed = self.allow.iter().map(WebAddress::server);
-        allowed.chain(self.subscribers.iter().map(|subscriber| subscriber.url.server())).collect()
+        allowed.chain(self.subscribers.iter().map(|subscriber| subscriber.to.url.server())).collect()
     }
 
     /// Whether a request may go there at all.
     pub(super) fn allows(&self, url: &WebAddress) -> bool {
         self.allow.iter().any(|allowed| allowed.covers(url))
-            || self.subscribers.iter().any(|subscriber| subscriber.url == *url)
+            || self.subscribers.iter().any(|subscriber| subscriber.to.url == *url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_wants_what_its_filter_matches() {
+        let url = WebAddress::parse("https://a.org/").unwrap();
+        let to = NotifySubscriber { topic: "alarms".to_owned(), url, raw: false, secret: None, filter: None };
+        let all = Subscriber { to: to.clone(), filter: None };
+        assert!(all.wants("alarms", "no JSON") && !all.wants("alarm", "no JSON"));
+        let filter = Pattern::compile("{\"where\": [\"kitchen\"]}").unwrap();
+        let some = Subscriber { to, filter: Some(filter) };
+        assert!(some.wants("alarms", "{\"where\":\"kitchen\"}"));
+        for (topic, message) in
+            [("other", "{\"where\":\"kitchen\"}"), ("alarms", "{\"where\":\"hall\"}"), ("alarms", "kitchen")]
+        {
+            assert!(!some.wants(topic, message), "{topic} {message}");
+        }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Target {
     pub(super) server: String,
     /// Woken when something was committed for it.
     pub(super) wake: Notify,
+    /// Woken when something was given up.
+    pub(super) more_given_up: Notify,
     pub(super) attempts: Counter,
     pub(super) delivered: Counter,
     pub(super) failures: Counter,
@@ -89,6 +91,7 @@ impl Target {
         Target {
             server,
             wake: Notify::new(),
+            more_given_up: Notify::new(),
             attempts: Counter::default(),
             delivered: Counter::default(),
             failures: Counter::default(),
@@ -151,6 +154,8 @@ impl Target {
         state.undelivered.rows += 1;
         state.undelivered.bytes += bytes;
         state.last_error = Some(why.to_owned());
+        drop(state);
+        self.more_given_up.notify_one();
     }
 
     /// What was given up and is kept, about: some expires by itself.
@@ -203,8 +208,9 @@ impl Ticket {
         self.kept = true;
         if self.given_up {
             self.target.gave_up(FULL, self.bytes);
+        } else {
+            self.target.wake.notify_one();
         }
-        self.target.wake.notify_one();
     }
 }
 

@@ -213,15 +213,27 @@ impl Pipeline {
     }
 
     /// What a failed run leaves: nothing of its own, and the event among the dead letters.
-    pub(super) fn commit_failure(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
+    pub(super) fn commit_failure(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
-        self.add_dead_letter(job, error, commit);
+        self.add_dead_letter(job, error, variables, commit);
     }
 
     /// Puts an event among the dead letters.
-    pub(super) fn add_dead_letter(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
-        let (writes, dropped) = self.dead_letters.keep(job, error);
+    pub(super) fn add_dead_letter(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
+        let (writes, dropped) = self.dead_letters.keep(job, error, variables);
         self.telemetry.dead_letters_dropped_total.add(dropped as u64);
         commit.writes.extend(writes);
     }

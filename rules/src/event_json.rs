@@ -116,9 +116,9 @@ struct ChangeJson {
     #[serde(default)]
     sort: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    old: Option<Value>,
+    before: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    new: Option<Value>,
+    after: Option<Value>,
     #[serde(default)]
     expired: bool,
     time: Option<i64>,
@@ -337,8 +337,8 @@ impl ChangeJson {
             table: change.table.clone(),
             hash: change.hash.clone(),
             sort: change.sort.clone(),
-            old: value(&change.old),
-            new: value(&change.new),
+            before: value(&change.old),
+            after: value(&change.new),
             expired: change.expired,
             time: Some(change.time_ms),
             id: Some(change.id.to_string()),
@@ -351,8 +351,8 @@ impl ChangeJson {
             table: self.table,
             hash: self.hash,
             sort: self.sort,
-            old: text(self.old),
-            new: text(self.new),
+            old: text(self.before),
+            new: text(self.after),
             expired: self.expired,
             time_ms: self.time.unwrap_or(defaults.time_ms),
             id: id_of(self.id, defaults)?,

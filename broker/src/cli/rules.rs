@@ -3,7 +3,7 @@
 mod drafts;
 mod files;
 mod server;
-mod tests;
+mod test;
 
 use std::path::{Path, PathBuf};
 
@@ -160,7 +160,7 @@ impl RulesCommand {
             }
             RulesCommand::Shadow { file, time, json, config } => drafts::shadow(&file, &time, json, &config),
             RulesCommand::Show { name, version, config } => server::show(&name, version.as_deref(), &config),
-            RulesCommand::Test { path, json, config } => tests::run(path, json, &config),
+            RulesCommand::Test { path, json, config } => test::run(path, json, &config),
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// Rules that the event went through before.
     pub hops: u8,
+    /// The variables that were in scope where it failed first, as scripts print them.
+    pub variables: BTreeMap<String, String>,
     /// The event, whole.
     pub event: Value,
 }
@@ -181,7 +183,12 @@ impl DeadLetters {
     }
 
     /// What keeps the event of a failed run; the oldest letters go where there are too many. Says how many those are.
-    pub(super) fn keep(&self, job: &Job<'_>, error: &RunError) -> (Vec<Write>, usize) {
+    pub(super) fn keep(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+    ) -> (Vec<Write>, usize) {
         let on = job.rule.rule.triggers[job.trigger].on.to_string();
         let mut letter = DeadLetter {
             id: id_of(job),
@@ -196,6 +203,7 @@ impl DeadLetters {
             time: 0,
             attempts: 1,
             hops: job.hops,
+            variables: variables.into_iter().collect(),
             event: job.event.to_json(),
         };
         letter.failed(error, self.clock.now_ms());

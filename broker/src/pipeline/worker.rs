@@ -74,7 +74,11 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(pipeline: &Pipeline) -> Desk {
-        let snapshot = Arc::new(TurnSnapshot::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock)));
+        let snapshot = Arc::new(TurnSnapshot::new(
+            Arc::clone(&pipeline.store),
+            Arc::clone(&pipeline.clock),
+            Arc::clone(&pipeline.leaderboards),
+        ));
         snapshot.begin(pipeline.active.load_full());
         let tables = Arc::clone(&snapshot) as Arc<dyn Snapshot>;
         Desk { snapshot, tables, texts: Texts::default(), interests: Interests::default() }
@@ -183,7 +187,7 @@ impl Pipeline {
         let message = format!(
             "the rule is suspended, and parked_messages_max ({max}) are put aside for suspended rules: mend the rule's file"
         );
-        self.add_dead_letter(job, &refusal(job, message), commit);
+        self.add_dead_letter(job, &refusal(job, message), Vec::new(), commit);
     }
 
     /// Runs one event and adds what comes of it to the commit.
@@ -211,8 +215,14 @@ impl Pipeline {
                 self.overruns_max
             );
         }
+        // What takes long to fail is not run again to look at it.
+        let variables = if overran {
+            Vec::new()
+        } else {
+            self.engine.variables_at_failure(&job.rule.rule, job.trigger, &job.event, &desk.tables)
+        };
         desk.snapshot.forget_run();
-        self.commit_failure(job, &error, commit);
+        self.commit_failure(job, &error, variables, commit);
         commit.writes.extend(job.note.clone());
         desk.snapshot.end_run(&mut commit.writes);
     }

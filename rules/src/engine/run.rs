@@ -13,7 +13,7 @@ use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
 use crate::sql::{NoFunctions, SqlRule};
-use crate::state::{Guard, Run, State, Stop};
+use crate::state::{Guard, Run, State, Stop, operations, watching};
 use crate::trigger::{On, Trigger};
 
 impl Engine {
@@ -68,6 +68,26 @@ impl Engine {
             }
             (Ok(_), None) => Ok(Outcome { effects, operations }),
         }
+    }
+}
+
+impl Engine {
+    /// The variables that were in scope where a handler fails on an event, as scripts would print them. The handler is run
+    /// again for it, twice: a run is a function of its event and snapshot, so it fails in the same place.
+    pub fn variables_at_failure(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> Vec<(String, String)> {
+        /// Writing variables down takes long, and only the last time counts.
+        const STEPS_WATCHED: u64 = 32;
+        let (first, _) = watching(u64::MAX, || self.run(rule, trigger, event, snapshot));
+        if first.is_ok() {
+            return Vec::new();
+        }
+        watching(operations().saturating_sub(STEPS_WATCHED), || self.run(rule, trigger, event, snapshot)).1
     }
 }
 

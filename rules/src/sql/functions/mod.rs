@@ -63,7 +63,7 @@ static GROUPS: [&[Definition]; 7] = [
 const REFUSED: [(&str, &str); 4] = [
     ("get_secret", "secrets do not belong into messages"),
     ("get_thing_shadow", "there are no shadows: keep the state in a table, and read it with get_dynamodb"),
-    ("machinelearning_predict", "call a function of a script with aws_lambda"),
+    ("machinelearning_predict", "write a script for it"),
     ("get_mqtt_property", "properties of MQTT 5 are not given to statements: use a script"),
 ];
 

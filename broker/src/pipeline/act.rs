@@ -219,7 +219,8 @@ impl Pipeline {
         };
         interests.get(generation, topic, || {
             let Interest { durable, rules } = self.active.load().interest(topic);
-            Interest { durable: durable || hub.is_some_and(|hub| hub.wants_durably(topic)), rules }
+            let durable = durable || hub.is_some_and(|hub| hub.wants_durably(topic));
+            Interest { durable, rules: rules || self.shadow_wants(topic) }
         })
     }
 

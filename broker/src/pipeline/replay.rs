@@ -7,7 +7,7 @@ use pointsman_rules::{Rule, RuleName};
 
 use super::active::{LoadError, compile_rule};
 use super::compare::{Comparer, Comparison};
-use super::route::message_event;
+use super::route::spine_event;
 use super::unit::Texts;
 use super::{Pipeline, monotonic, on_own_stack};
 use crate::mqtt::envelope_of;
@@ -56,7 +56,7 @@ impl Pipeline {
                     comparer.end_early(format!("{EVENTS_MAX} events are the most that are run at a time"));
                     return Ok(comparer.comparison());
                 }
-                let event = message_event(&envelope, index, &mut texts);
+                let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
                 comparer.look_at(self, &event);
             }
             if monotonic() > deadline {

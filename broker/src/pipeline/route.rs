@@ -9,7 +9,7 @@ use super::active::{ActiveRule, ActiveRules};
 use super::batches::Item;
 use super::order::Units;
 use super::unit::{Events, Texts, Unit};
-use super::wanted::Wanted;
+use super::wanted::{BUS_PREFIX, CHANGES_PREFIX, Wanted};
 use super::{Pipeline, changes, order};
 use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
 use crate::store::Seq;
@@ -153,6 +153,23 @@ pub(super) fn concerns_rules(envelope: &Envelope) -> bool {
 pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
     let marks = envelope.message(index).marks();
     marks.interest.durable && marks.qos > crate::mqtt::QoS::AtMostOnce
+}
+
+/// What a message of the spine is for rules, whoever listens to it.
+pub(super) fn spine_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Option<Event> {
+    let topic = envelope.message(index).topic();
+    if envelope.publisher() != SERVER || !topic.starts_with('$') {
+        return Some(message_event(envelope, index, texts));
+    }
+    if topic.starts_with(LIFECYCLE_PREFIX) {
+        return lifecycle_event(envelope, index).map(|(_, event)| event);
+    }
+    if topic.starts_with(CHANGES_PREFIX) {
+        let (message, id) = (envelope.message(index), envelope.id(index));
+        let time_ms = i64::try_from(id.time_ms()).unwrap_or(i64::MAX);
+        return changes::read(topic, message.payload(), time_ms, id).ok().map(Event::change);
+    }
+    topic.starts_with(BUS_PREFIX).then(|| Event::bus(message(envelope, index, texts)))
 }
 
 /// What a message of the spine is for a trigger that listens to `on`.

@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pointsman_rules::{Event, On, RuleName, RuleSet};
+use pointsman_rules::{On, RuleName, RuleSet};
 
 use super::compare::{Comparer, Comparison};
 use super::replay::DraftError;
-use super::route::{lifecycle_event, message_event};
+use super::route::spine_event;
 use super::unit::Texts;
+use super::wanted::{BUS_PREFIX, CHANGES_PREFIX};
 use super::{Pipeline, spawn};
-use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, SERVER};
+use crate::mqtt::Envelope;
 
 /// Envelopes that may wait to be looked at; what comes beyond is skipped and counted.
 const WAITING_MAX: usize = 256;
@@ -72,12 +73,22 @@ impl Pipeline {
 
     /// Whether a draft that is being tried listens to the messages of a topic.
     pub(super) fn shadow_wants(&self, topic: &str) -> bool {
-        self.shadow.load().as_ref().is_some_and(|shadow| shadow.set.has_message_match(topic))
+        self.shadow.load().as_ref().is_some_and(|shadow| shadow.wants(topic))
     }
 
     /// Whether a draft that is being tried listens to lifecycle events of a kind.
     pub(super) fn shadow_wants_lifecycle(&self, on: &On) -> bool {
         self.shadow.load().as_ref().is_some_and(|shadow| shadow.set.lifecycle_triggers(on).next().is_some())
+    }
+}
+
+impl Shadow {
+    fn wants(&self, topic: &str) -> bool {
+        match (topic.strip_prefix(CHANGES_PREFIX), topic.strip_prefix(BUS_PREFIX)) {
+            (Some(table), _) => !self.set.change_triggers(table).is_empty(),
+            (_, Some(bus)) => self.set.has_bus(bus),
+            (None, None) => self.set.has_message_match(topic),
+        }
     }
 }
 
@@ -103,20 +114,11 @@ fn look(pipeline: &Pipeline, comparer: &Mutex<Comparer>, waiting: &Receiver<Enve
     let mut texts = Texts::default();
     while let Ok(envelope) = waiting.recv() {
         for index in 0..envelope.len() {
-            let Some(event) = event_of(&envelope, index, &mut texts) else { continue };
+            let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
             let mut comparer = lock(comparer);
             comparer.look_at(&pipeline, &event);
         }
     }
-}
-
-fn event_of(envelope: &Envelope, index: usize, texts: &mut Texts) -> Option<Event> {
-    let is_lifecycle =
-        envelope.publisher() == SERVER && envelope.message(index).topic().starts_with(LIFECYCLE_PREFIX);
-    if is_lifecycle {
-        return lifecycle_event(envelope, index).map(|(_, event)| event);
-    }
-    Some(message_event(envelope, index, texts))
 }
 
 fn lock(comparer: &Mutex<Comparer>) -> MutexGuard<'_, Comparer> {

@@ -35,8 +35,11 @@ pub const DEFAULT_TOML: &str = include_str!("../default.toml");
 /// The policy of clients that do not authenticate, unless the configuration names another.
 pub const GUEST_POLICY: &str = include_str!("../policies/guest.json");
 
-/// The bundled rules: file name and text.
-pub const BUNDLED_RULES: [(&str, &str); 1] = [("chat.rhai", include_str!("../rules/chat.rhai"))];
+/// The bundled rules and their tests: file name and text.
+pub const BUNDLED_RULES: [(&str, &str); 2] = [
+    ("chat.rhai", include_str!("../rules/chat.rhai")),
+    ("chat.test.rhai", include_str!("../rules/chat.test.rhai")),
+];
 
 impl Config {
     /// Reads and checks the text of a file; `path` is for the error messages.
@@ -77,10 +80,14 @@ impl Config {
             ("limits.outbox_bytes_max", limits.outbox_bytes_max),
             ("limits.spine_bytes_max", limits.spine_bytes_max),
             ("rules.array_len_max", self.rules.array_len_max),
+            ("rules.dead_letters_bytes_max", self.rules.dead_letters_bytes_max),
+            ("rules.dead_letters_max", self.rules.dead_letters_max),
             ("rules.effects_max", self.rules.effects_max),
             ("rules.map_len_max", self.rules.map_len_max),
             ("rules.queue_events_max", self.rules.queue_events_max),
             ("rules.string_bytes_max", self.rules.string_bytes_max),
+            ("rules.versions_bytes_max", self.rules.versions_bytes_max),
+            ("rules.versions_max", self.rules.versions_max),
         ] {
             if value == 0 {
                 return wrong(key, "must be at least 1");

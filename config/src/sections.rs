@@ -318,6 +318,16 @@ pub struct Rules {
     pub queue_events_max: usize,
     /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Messages that are put aside for suspended rules; what comes then goes to the dead letters.
+    pub parked_messages_max: usize,
+    /// Versions kept of each rule.
+    pub versions_max: usize,
+    /// Bytes of all versions kept of one rule.
+    pub versions_bytes_max: usize,
+    /// Events kept on which rules failed.
+    pub dead_letters_max: usize,
+    /// Bytes of all events kept on which rules failed.
+    pub dead_letters_bytes_max: usize,
     /// Requests that rules send to web servers.
     pub webhooks: Webhooks,
     /// Web servers that are told of notifications.
@@ -336,6 +346,11 @@ impl Default for Rules {
             effects_max: 100,
             queue_events_max: 10_000,
             overruns_max: 5,
+            parked_messages_max: 1_000_000,
+            versions_max: 50,
+            versions_bytes_max: 4 * 1024 * 1024,
+            dead_letters_max: 10_000,
+            dead_letters_bytes_max: 64 * 1024 * 1024,
             webhooks: Webhooks::default(),
             notify: Vec::new(),
         }

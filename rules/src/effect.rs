@@ -55,7 +55,7 @@ pub enum Effect {
     },
     /// Publish a message.
     Publish {
-        /// A valid topic that does not start with `$`.
+        /// A valid topic. It starts with `$` only where a SQL rule asks for that with `$$`.
         topic: String,
         /// The message.
         payload: Bytes,

@@ -5,32 +5,41 @@
 //! effects that come back.
 
 pub mod bus;
+mod dry_run;
 mod effect;
+mod effect_json;
 mod engine;
 mod error;
 mod event;
 mod event_id;
+mod event_json;
 mod json;
 pub mod leaderboard;
 mod limits;
+mod memory_tables;
 mod natives;
 pub mod pattern;
 mod rule;
 mod rule_set;
 mod schedule;
 mod snapshot;
+pub mod sql;
 mod state;
+pub mod testing;
 mod text;
 pub mod topic;
 mod trigger;
 
+pub use dry_run::DryRun;
 pub use effect::{Effect, LogLevel, Outcome, PublishProperties, Webhook};
-pub use engine::Engine;
+pub use engine::{Engine, Library};
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Batch, Change, ChangeKind, Event, Lifecycle, Message, Tick};
 pub use event_id::{EventId, EventIdError};
+pub use event_json::{EventDefaults, EventJsonError};
 pub use limits::Limits;
-pub use natives::is_notify_topic;
+pub use memory_tables::{MemoryTables, MemoryTablesError};
+pub use natives::{is_notify_topic, parse_duration};
 pub use rule::{Index, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use schedule::{Missed, Schedule, ScheduleError};

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rhai::AST;
 use thiserror::Error;
 
+use crate::engine::LibraryFile;
+use crate::sql::SqlRule;
 use crate::state::Names;
 use crate::trigger::Trigger;
 
@@ -66,21 +68,42 @@ pub struct Rule {
     pub name: RuleName,
     /// Its file, for messages to people.
     pub file: String,
-    /// The first 12 hex digits of the SHA-256 of its source.
+    /// The first 12 hex digits of the SHA-256 of its source, and of the files of the library that it uses.
     pub version: String,
     /// What it listens to, in the order of the source.
     pub triggers: Vec<Trigger>,
     /// The indexes that it declares.
     pub indexes: Arc<[Index]>,
     pub(crate) source: String,
-    pub(crate) ast: AST,
-    pub(crate) names: Names,
+    pub(crate) body: Body,
+    /// The files of the library that it uses.
+    pub(crate) libraries: Vec<Arc<LibraryFile>>,
+}
+
+/// What handles the events of a rule.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Functions of a script.
+    Script { ast: Box<AST>, names: Names },
+    /// A statement with actions.
+    Sql(Box<SqlRule>),
 }
 
 impl Rule {
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The files of the library that it uses, with their text.
+    pub fn libraries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.libraries.iter().map(|library| (library.file.as_str(), library.source.as_str()))
+    }
+
+    /// File and text in which a function is; the rule's own if no other is known to have it.
+    pub(crate) fn source_of(&self, function: Option<&str>) -> (&str, &str) {
+        let library = function.and_then(|name| self.libraries.iter().find(|library| library.defines(name)));
+        library.map_or((&self.file, &self.source), |library| (&library.file, &library.source))
     }
 }
 

@@ -1,6 +1,6 @@
 //! All rules that are active at one time, found by what happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -23,8 +23,12 @@ pub struct RuleSet {
     lifecycle: Vec<(RuleIndex, TriggerIndex)>,
     changes: BTreeMap<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>,
     buses: BTreeMap<Arc<str>, Bus>,
+    indexes: BTreeMap<Arc<str>, Vec<Index>>,
     times: Vec<(RuleIndex, TriggerIndex)>,
 }
+
+/// A pattern, and the trigger that it belongs to.
+type Listener<'rules> = (&'rules Pattern, (RuleIndex, TriggerIndex));
 
 /// What rules want of one bus.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl RuleSet {
     pub fn new(rules: Vec<Arc<Rule>>) -> Self {
         let mut messages = TopicTrie::new();
         let (mut lifecycle, mut times) = (Vec::new(), Vec::new());
-        let mut wanted = BTreeMap::<Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>>::new();
+        let mut wanted = BTreeMap::<Arc<str>, Vec<Listener<'_>>>::new();
         let mut changes = BTreeMap::<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>::new();
         for (rule_index, rule) in rules.iter().enumerate() {
             for (trigger_index, trigger) in rule.triggers.iter().enumerate() {
@@ -55,13 +59,17 @@ impl RuleSet {
                 }
             }
         }
-        let bus = |(name, wanted): (Arc<str>, Vec<(&Pattern, (RuleIndex, TriggerIndex))>)| {
+        let mut indexes = BTreeMap::<Arc<str>, Vec<Index>>::new();
+        for index in rules.iter().flat_map(|rule| rule.indexes.iter()).collect::<BTreeSet<_>>() {
+            indexes.entry(Arc::clone(&index.table)).or_default().push(index.clone());
+        }
+        let bus = |(name, wanted): (Arc<str>, Vec<Listener<'_>>)| {
             let patterns = wanted.iter().zip(0..).map(|((pattern, _), number)| (number, *pattern));
             let patterns = PatternSet::new(patterns);
             (name, Bus { patterns, triggers: wanted.into_iter().map(|(_, place)| place).collect() })
         };
         let buses = wanted.into_iter().map(bus).collect();
-        Self { rules, messages, lifecycle, changes, buses, times }
+        Self { rules, messages, lifecycle, changes, buses, indexes, times }
     }
 
     /// The rules.
@@ -108,12 +116,8 @@ impl RuleSet {
     }
 
     /// The indexes of a table that some rule declares, in order.
-    pub fn indexes(&self, table: &str) -> Vec<Index> {
-        let all = self.rules.iter().flat_map(|rule| rule.indexes.iter());
-        let mut indexes: Vec<Index> = all.filter(|index| *index.table == *table).cloned().collect();
-        indexes.sort();
-        indexes.dedup();
-        indexes
+    pub fn indexes(&self, table: &str) -> &[Index] {
+        self.indexes.get(table).map_or(&[], Vec::as_slice)
     }
 
     /// The triggers that wait for a time: by rule, then by line.

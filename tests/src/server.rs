@@ -52,8 +52,9 @@ impl ServerBuilder {
     /// Adds a rule, or replaces the bundled one of that name; the name has no `.rhai`.
     #[must_use]
     pub fn rule(mut self, name: &str, text: &str) -> ServerBuilder {
-        let file = format!("{name}.rhai");
-        self.rules.retain(|(known, _)| *known != file);
+        // Its tests are of the one that is replaced.
+        let (file, tests) = (format!("{name}.rhai"), format!("{name}.test.rhai"));
+        self.rules.retain(|(known, _)| *known != file && *known != tests);
         self.rules.push((file, text.to_owned()));
         self
     }

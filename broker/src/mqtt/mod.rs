@@ -14,8 +14,8 @@ pub use envelope::{
     BuilderMark, Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER,
 };
 pub use session::{
-    Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused, Logged,
-    OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits, envelope_of,
-    retained_writes, serve,
+    Begun, Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused,
+    Logged, OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits,
+    begin, envelope_of, retained_writes, serve,
 };
 pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use pointsman_rules::{Effect, EventId, LogLevel, RunError};
+use pointsman_rules::{Effect, LogLevel, RunError};
 use rustc_hash::FxBuildHasher;
-use serde_json::json;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
@@ -15,12 +13,11 @@ use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
+use super::wanted::BUS_PREFIX;
+use super::worker::Desk;
 use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
 use crate::store::Write;
 
-/// The table of events that a rule failed on: hash is the rule, sort the event's id.
-const DEAD_LETTERS: &str = "_dead_letters";
-const DEAD_LETTER_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 /// Topics of which a worker remembers who wants what is published to them.
 const INTERESTS_MAX: usize = 4096;
 
@@ -97,10 +94,10 @@ impl Pipeline {
         job: &Job<'_>,
         effects: Vec<Effect>,
         commit: &mut Commit,
-        interests: &mut Interests,
+        desk: &mut Desk,
     ) -> Result<(), String> {
         let before = commit.before_run();
-        let sorted = self.sort_effects(job, effects, commit, interests);
+        let sorted = self.sort_effects(job, effects, commit, desk);
         match sorted {
             Ok(()) => commit.keep_run(before),
             Err(_) => commit.take_back(before),
@@ -113,8 +110,10 @@ impl Pipeline {
         job: &Job<'_>,
         effects: Vec<Effect>,
         commit: &mut Commit,
-        interests: &mut Interests,
+        desk: &mut Desk,
     ) -> Result<(), String> {
+        let since = commit.writes.len();
+        let interests = &mut desk.interests;
         let rule = job.rule.rule.name.as_str();
         let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id());
         for effect in effects {
@@ -126,10 +125,14 @@ impl Pipeline {
                 }
                 Effect::Put { table, hash, sort, value, expires_at_ms } => {
                     let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
-                    commit.writes.push(Write::Put { table, hash, sort, value, expires_at_ms });
+                    let write = Write::Put { table, hash, sort, value, expires_at_ms };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
                 Effect::Delete { table, hash, sort } => {
-                    commit.writes.push(Write::Delete { table, hash, sort });
+                    let write = Write::Delete { table, hash, sort };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
                 Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
@@ -141,6 +144,16 @@ impl Pipeline {
                     let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
                     let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
                     commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
+                }
+                Effect::PutEvent { bus, event } => {
+                    if job.hops >= HOPS_MAX {
+                        warn!(rule, bus, "dropped an event: it went through {HOPS_MAX} rules already");
+                        continue;
+                    }
+                    let topic = format!("{BUS_PREFIX}{bus}");
+                    let interest = self.interest_of(&topic, interests);
+                    let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+                    commit.publishes.push(&topic, &event, &[], marks);
                 }
                 Effect::Webhook(webhook) => {
                     self.outbox.add_webhook(
@@ -200,32 +213,29 @@ impl Pipeline {
     }
 
     /// What a failed run leaves: nothing of its own, and the event among the dead letters.
-    pub(super) fn commit_failure(&self, job: &Job<'_>, error: &RunError, commit: &mut Commit) {
+    pub(super) fn commit_failure(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
-        let id = job.event.id();
-        let letter = json!({
-            "rule": error.rule, "version": error.version, "handler": error.handler,
-            "file": error.file, "line": error.line, "column": error.column, "message": error.message,
-            "event": event_of(job, id),
-        });
-        commit.writes.push(Write::Put {
-            table: DEAD_LETTERS.to_owned(),
-            hash: error.rule.clone(),
-            sort: id.to_string(),
-            value: Bytes::from(letter.to_string()),
-            expires_at_ms: Some(self.clock.now_ms() + DEAD_LETTER_KEPT_MS),
-        });
+        self.add_dead_letter(job, error, variables, commit);
     }
-}
 
-fn event_of(job: &Job<'_>, id: EventId) -> serde_json::Value {
-    match job.event.as_message() {
-        Some(message) => json!({
-            "id": id.to_string(), "topic": &*message.topic, "clientId": &*message.client_id, "qos": message.qos,
-            "payload": String::from_utf8_lossy(&message.payload),
-        }),
-        None => json!({ "id": id.to_string() }),
+    /// Puts an event among the dead letters.
+    pub(super) fn add_dead_letter(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
+        let (writes, dropped) = self.dead_letters.keep(job, error, variables);
+        self.telemetry.dead_letters_dropped_total.add(dropped as u64);
+        commit.writes.extend(writes);
     }
 }
 

@@ -27,17 +27,25 @@ fn key_of(rule: &ActiveRule, what: impl Hash) -> Key {
 }
 
 /// The key of a message for a trigger.
-fn message_key(rule: &ActiveRule, trigger: &Trigger, envelope: &Envelope, index: usize) -> Key {
+pub(super) fn message_key(rule: &ActiveRule, trigger: &Trigger, envelope: &Envelope, index: usize) -> Key {
     let message = envelope.message(index);
     match (&trigger.handling.order_by, &trigger.on) {
         (OrderBy::All, _) => key_of(rule, 1_u8),
         (OrderBy::Field(path), _) => key_of(rule, (2_u8, field::hash(message.payload(), path))),
         (OrderBy::Nothing, _) => key_of(rule, (3_u8, envelope.id(index).to_u128())),
-        (OrderBy::Param(name), On::Message(levels)) => {
+        (OrderBy::Param(name), On::Message(levels) | On::Batch(levels, _)) => {
             let level = levels.params(message.topic()).find(|(its, _)| *its == &**name);
             key_of(rule, (4_u8, level.map(|(_, level)| level)))
         }
         (OrderBy::Topic | OrderBy::Param(_), _) => key_of(rule, (5_u8, message.topic())),
+        // Events of a bus wait for those of the same source, changes for those of the same row.
+        (OrderBy::Publisher, On::Event(_)) => {
+            key_of(rule, (6_u8, field::hash(message.payload(), &[Box::from("source")])))
+        }
+        (OrderBy::Publisher, On::Change(_)) => {
+            let part = |name: &str| field::hash(message.payload(), &[Box::from(name)]);
+            key_of(rule, (7_u8, part("hash"), part("sort")))
+        }
         // What rules publish has no publisher of its own to wait for.
         (OrderBy::Publisher, _) if envelope.publisher() == SERVER => key_of(rule, (5_u8, message.topic())),
         (OrderBy::Publisher, _) => key(rule, envelope.client_id()),
@@ -116,3 +124,6 @@ impl<'a> Units<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

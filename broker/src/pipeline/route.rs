@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{Event, Lifecycle, Message, On, RuleIndex, TriggerIndex};
-use smallvec::SmallVec;
+use pointsman_rules::{Change, Event, Lifecycle, Message, On};
 use tracing::warn;
 
-use super::active::ActiveRules;
+use super::active::{ActiveRule, ActiveRules};
+use super::batches::Item;
 use super::order::Units;
 use super::unit::{Events, Texts, Unit};
-use super::{Pipeline, order};
+use super::wanted::Wanted;
+use super::{Pipeline, changes, order};
 use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
 use crate::store::Seq;
 
@@ -19,6 +20,7 @@ pub(crate) const HOPS_MAX: u8 = 8;
 impl Pipeline {
     /// Gives the messages of envelopes to the rules that want them.
     pub(super) fn route(&self, envelopes: &[Envelope]) {
+        self.offer_to_shadow(envelopes);
         let active = self.active.load_full();
         for envelope in envelopes {
             if envelope.interest().rules {
@@ -32,7 +34,7 @@ impl Pipeline {
 
     fn route_one(&self, active: &ActiveRules, envelope: &Envelope) {
         let mut units = Units::new(envelope);
-        let mut matches = Matches::default();
+        let mut wanted = Wanted::default();
         for index in 0..envelope.len() {
             let message = envelope.message(index);
             if !message.marks().interest.rules {
@@ -44,12 +46,39 @@ impl Pipeline {
                 continue;
             }
             let is_promised = envelope.log_seq().is_some() && is_durable(envelope, index);
-            for &(rule, trigger) in matches.of(active, topic) {
-                let is_durable = active.set.trigger((rule, trigger)).handling.durable;
-                units.add(&active.rules[rule], trigger, index, is_promised && is_durable);
+            for &(rule, trigger) in wanted.of(active, envelope, index) {
+                let rule = &active.rules[rule];
+                // What lies before a trigger's beginning is read from the log.
+                if envelope.log_seq().is_none_or(|seq| seq > rule.begins_behind(trigger)) {
+                    let is_promised = is_promised && rule.is_promised(trigger);
+                    self.offer(&mut units, rule, trigger, envelope, index, is_promised);
+                }
             }
         }
         self.submit_all(units, envelope.log_seq());
+    }
+
+    /// Gives a message to a trigger: as part of a unit, or of a batch.
+    pub(super) fn offer(
+        &self,
+        units: &mut Units<'_>,
+        rule: &Arc<ActiveRule>,
+        trigger: usize,
+        envelope: &Envelope,
+        index: usize,
+        is_promised: bool,
+    ) {
+        let On::Batch(_, limits) = &rule.rule.triggers[trigger].on else {
+            units.add(rule, trigger, index, is_promised);
+            return;
+        };
+        let key = order::message_key(rule, &rule.rule.triggers[trigger], envelope, index);
+        let item = Item {
+            envelope: envelope.clone(),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            promised: envelope.log_seq().filter(|_| is_promised && rule.is_promised(trigger)),
+        };
+        self.add_to_batch(rule, trigger, key, *limits, item);
     }
 
     /// Queues the units of an envelope.
@@ -63,30 +92,7 @@ impl Pipeline {
     }
 
     fn route_lifecycle(&self, active: &ActiveRules, envelope: &Envelope, index: usize) {
-        let payload = envelope.message(index).payload();
-        let Ok(told) = serde_json::from_slice::<LifecycleEvent>(payload) else {
-            warn!("a lifecycle event is not what this version writes");
-            return;
-        };
-        let Some(on) = lifecycle_trigger(&told.event_type) else { return };
-        let lifecycle = Lifecycle {
-            time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
-            id: envelope.id(index),
-            client_id: told.client_id,
-            user: envelope.user().map(str::to_owned),
-            session_id: told.session_identifier,
-            ip: told.ip_address,
-            version_number: told.version_number.unwrap_or_default(),
-            client_initiated: told.client_initiated_disconnect.unwrap_or_default(),
-            reason: told.disconnect_reason,
-            filters: told.topics.unwrap_or_default(),
-        };
-        let event = match on {
-            On::Connect => Event::connect(lifecycle),
-            On::Disconnect => Event::disconnect(lifecycle),
-            On::Subscribe => Event::subscribe(lifecycle),
-            _ => Event::unsubscribe(lifecycle),
-        };
+        let Some((on, event)) = lifecycle_event(envelope, index) else { return };
         for (rule, trigger) in active.set.lifecycle_triggers(&on) {
             let rule = Arc::clone(&active.rules[rule]);
             let key = order::key(&rule, event.client_id());
@@ -96,6 +102,35 @@ impl Pipeline {
             );
         }
     }
+}
+
+/// A lifecycle event as rules see it, and the trigger that it sets off.
+pub(super) fn lifecycle_event(envelope: &Envelope, index: usize) -> Option<(On, Event)> {
+    let payload = envelope.message(index).payload();
+    let Ok(told) = serde_json::from_slice::<LifecycleEvent>(payload) else {
+        warn!("a lifecycle event is not what this version writes");
+        return None;
+    };
+    let on = lifecycle_trigger(&told.event_type)?;
+    let lifecycle = Lifecycle {
+        time_ms: i64::try_from(told.timestamp).unwrap_or(i64::MAX),
+        id: envelope.id(index),
+        client_id: told.client_id,
+        user: envelope.user().map(str::to_owned),
+        session_id: told.session_identifier,
+        ip: told.ip_address,
+        version_number: told.version_number.unwrap_or_default(),
+        client_initiated: told.client_initiated_disconnect.unwrap_or_default(),
+        reason: told.disconnect_reason,
+        filters: told.topics.unwrap_or_default(),
+    };
+    let event = match on {
+        On::Connect => Event::connect(lifecycle),
+        On::Disconnect => Event::disconnect(lifecycle),
+        On::Subscribe => Event::subscribe(lifecycle),
+        _ => Event::unsubscribe(lifecycle),
+    };
+    Some((on, event))
 }
 
 /// The trigger that a lifecycle event sets off.
@@ -120,34 +155,37 @@ pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
     marks.interest.durable && marks.qos > crate::mqtt::QoS::AtMostOnce
 }
 
-/// The triggers that want a topic; those of the topic before are remembered, as it is mostly the same.
-#[derive(Default)]
-struct Matches<'a> {
-    topic: Option<&'a str>,
-    found: SmallVec<[(RuleIndex, TriggerIndex); 8]>,
-}
-
-impl<'a> Matches<'a> {
-    fn of(&mut self, active: &ActiveRules, topic: &'a str) -> &[(RuleIndex, TriggerIndex)] {
-        if self.topic != Some(topic) {
-            self.topic = Some(topic);
-            self.found.clear();
-            active.set.for_each_message_match(topic, |rule, trigger| {
-                if matches!(active.set.trigger((rule, trigger)).on, On::Message(_)) {
-                    self.found.push((rule, trigger));
+/// What a message of the spine is for a trigger that listens to `on`.
+pub(super) fn logged_event(on: &On, envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
+    match on {
+        On::Event(_) => Event::bus(message(envelope, index, texts)),
+        On::Change(_) => {
+            let (message, id) = (envelope.message(index), envelope.id(index));
+            let time_ms = i64::try_from(id.time_ms()).unwrap_or(i64::MAX);
+            match changes::read(message.topic(), message.payload(), time_ms, id) {
+                Ok(change) => Event::change(change),
+                Err(error) => {
+                    warn!(topic = message.topic(), %id, %error, "a change is not what this version writes");
+                    let table = message.topic().to_owned();
+                    let (hash, sort, old, new) = Default::default();
+                    Event::change(Change { table, hash, sort, old, new, expired: false, time_ms, id })
                 }
-            });
+            }
         }
-        &self.found
+        _ => message_event(envelope, index, texts),
     }
 }
 
 /// A message as rules see it.
 pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
+    Event::message(message(envelope, index, texts))
+}
+
+fn message(envelope: &Envelope, index: usize, texts: &mut Texts) -> Message {
     let message = envelope.message(index);
     let marks = message.marks();
     let id = envelope.id(index);
-    Event::message(Message {
+    Message {
         topic: texts.topic(message.topic()),
         client_id: texts.client_id(envelope.client_id()),
         user: envelope.user().map(|user| texts.user(user)),
@@ -156,5 +194,5 @@ pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts
         retain: marks.retain,
         time_ms: i64::try_from(id.time_ms()).unwrap_or(i64::MAX),
         id,
-    })
+    }
 }

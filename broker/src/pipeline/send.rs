@@ -53,30 +53,33 @@ impl Batch {
 
 /// Waits for the disk where that is needed, publishes, and gives the lanes back.
 pub(super) fn send(pipeline: &Pipeline, lanes: &Lanes<Piece>, batch: Batch) {
-    for part in batch.parts {
-        match part.appended.map_or(Ok(()), Appended::wait) {
+    for mut part in batch.parts {
+        match part.appended.take().map_or(Ok(()), Appended::wait) {
             Err(error) => {
                 error!(%error, "what rules wrote could not be kept; their events are put aside");
                 for Piece { unit, range } in part.ran {
                     pipeline.put_aside(&unit, range);
                 }
             }
-            Ok(()) => {
-                if part.is_logged {
-                    pipeline.publish_logged();
-                }
-                if let Some(envelope) = part.envelope {
-                    wait_for_spine(pipeline);
-                    pipeline.spine.publish(envelope);
-                }
-                pipeline.do_afterwards(part.afterwards);
-            }
+            Ok(()) => release(pipeline, part),
         }
     }
     for seq in batch.finished {
         pipeline.progress.finish(seq);
     }
     lanes.give_back(batch.held);
+}
+
+/// Lets out what events of a turn leave, once it is on disk.
+pub(super) fn release(pipeline: &Pipeline, part: Part) {
+    if part.is_logged {
+        pipeline.publish_logged();
+    }
+    if let Some(envelope) = part.envelope {
+        wait_for_spine(pipeline);
+        pipeline.spine.publish(envelope);
+    }
+    pipeline.do_afterwards(part.afterwards);
 }
 
 /// Slows rules down where what they publish piles up far beyond what publishers may cause. Not for ever: it may be the

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pointsman_rules::{Query, Row, Snapshot, SnapshotError};
+use pointsman_rules::{Index, Query, Row, Snapshot, SnapshotError};
 
+use super::active::ActiveRules;
 use super::rows::Rows;
 use crate::clock::Clock;
 use crate::store::{self, ReadCheck, Store, Write};
@@ -22,6 +23,8 @@ pub(crate) struct TurnSnapshot {
 
 #[derive(Default)]
 struct Inner {
+    /// The rules that are active in this turn.
+    active: Arc<ActiveRules>,
     /// What the runs of this turn have written so far.
     writes: Rows<Write>,
     /// Bytes of what they wrote.
@@ -35,6 +38,11 @@ struct Inner {
 impl TurnSnapshot {
     pub(crate) fn new(store: Arc<Store>, clock: Arc<Clock>) -> TurnSnapshot {
         TurnSnapshot { store, clock, inner: Mutex::default() }
+    }
+
+    /// Begins a turn.
+    pub(crate) fn begin(&self, active: Arc<ActiveRules>) {
+        self.lock().active = active;
     }
 
     /// Ends a run: what it wrote is there for the next one, and `writes` is empty.
@@ -52,6 +60,11 @@ impl TurnSnapshot {
             inner.bytes += size(&write);
             inner.writes.put(write);
         }
+    }
+
+    /// Has the turn depend on a row that no run has read.
+    pub(crate) fn depend_on(&self, read: ReadCheck) {
+        self.lock().reads.keep_first(read);
     }
 
     /// Forgets what a run has read that changes nothing of what it read.
@@ -115,6 +128,10 @@ impl Snapshot for TurnSnapshot {
         let version = row.as_ref().map(|row| row.version);
         self.lock().run_reads.push(check(table, hash, sort, version));
         Ok(row.map(|row| row.value))
+    }
+
+    fn indexes(&self, table: &str) -> Vec<Index> {
+        self.lock().active.set.indexes(table).to_vec()
     }
 
     fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, SnapshotError> {

@@ -159,7 +159,7 @@ impl Pipeline {
 
     /// Makes a record of what was run, and appends it if there is anything to keep. Whatever happens, the desk is free for
     /// the next run.
-    fn append(
+    pub(super) fn append(
         &self,
         commit: &mut Commit,
         ran: &[Piece],

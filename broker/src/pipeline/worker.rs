@@ -1,7 +1,7 @@
 //! Workers: each takes the lane whose turn it is and runs its events, off the network's threads.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -16,6 +16,9 @@ use super::turn::Turn;
 use super::unit::{Job, Piece, Texts, Unit};
 use super::{Pipeline, monotonic, spawn};
 
+/// Turns that may wait for the disk; workers wait for it too beyond that.
+const BATCHES_MAX: usize = 64;
+
 /// The threads that run rules.
 pub(crate) struct Workers {
     lanes: Arc<Lanes<Piece>>,
@@ -25,8 +28,7 @@ pub(crate) struct Workers {
 impl Workers {
     pub(crate) fn start(pipeline: &Arc<Pipeline>, count: usize, queue_events_max: usize) -> Workers {
         let lanes = Arc::new(Lanes::new(count, queue_events_max));
-        // What waits here is held by lanes, whose events are counted.
-        let (batches, outbox) = channel();
+        let (batches, outbox) = sync_channel(BATCHES_MAX);
         let mut threads = Vec::new();
         for index in 0..count {
             let (worker, lanes, batches) = (Arc::downgrade(pipeline), Arc::clone(&lanes), batches.clone());
@@ -65,20 +67,21 @@ impl Drop for Workers {
 /// What a worker uses again from turn to turn.
 pub(super) struct Desk {
     pub(super) snapshot: Arc<TurnSnapshot>,
-    tables: Arc<dyn Snapshot>,
+    pub(super) tables: Arc<dyn Snapshot>,
     pub(super) texts: Texts,
-    interests: Interests,
+    pub(super) interests: Interests,
 }
 
 impl Desk {
     pub(super) fn new(pipeline: &Pipeline) -> Desk {
         let snapshot = Arc::new(TurnSnapshot::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock)));
+        snapshot.begin(pipeline.active.load_full());
         let tables = Arc::clone(&snapshot) as Arc<dyn Snapshot>;
         Desk { snapshot, tables, texts: Texts::default(), interests: Interests::default() }
     }
 }
 
-fn work(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, batches: &Sender<Batch>) {
+fn work(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, batches: &SyncSender<Batch>) {
     let mut desk = None;
     while let Some(first) = lanes.take() {
         let Some(pipeline) = pipeline.upgrade() else { return };
@@ -104,6 +107,7 @@ impl Pipeline {
     /// Runs events of a lane, and of others that are ready while the turn has room.
     fn take_turn(&self, lanes: &Lanes<Piece>, first: Held<Piece>, desk: &mut Desk) -> Batch {
         let mut turn = Turn::new(monotonic());
+        desk.snapshot.begin(self.active.load_full());
         let mut next = Some(first);
         while let Some(mut held) = next.take() {
             self.run_lane(&mut held, &mut turn, desk);
@@ -126,7 +130,7 @@ impl Pipeline {
             self.run_piece(piece, turn, desk);
             held.is_slow = turn.was_slow;
             if piece.range.is_empty() {
-                turn.finished.extend(piece.unit.counted);
+                turn.finished.extend(piece.unit.records());
                 held.work.pop_front();
             }
         }
@@ -144,19 +148,53 @@ impl Pipeline {
         }
         turn.note_ran(&unit, from..piece.range.start);
         if unit.rule.is_suspended() {
-            self.put_aside(&unit, piece.range.clone());
-            piece.range.start = piece.range.end;
+            self.put_aside_within(piece, turn, desk);
         }
+    }
+
+    /// Keeps events of a suspended rule, as far as there is room; the others go to the dead letters.
+    fn put_aside_within(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
+        let unit = Arc::clone(&piece.unit);
+        let is_kept = |at: usize| {
+            let inputs = unit.inputs(at);
+            if inputs.is_empty() {
+                self.telemetry.rule_events_skipped_total.add(1);
+                return true;
+            }
+            self.progress.park_within(&unit.rule.key(unit.trigger), &inputs, self.parked_messages_max)
+        };
+        while !piece.range.is_empty() && turn.has_room(desk) {
+            let at = piece.range.start;
+            if !is_kept(at) {
+                let job = unit.job(at, &mut desk.texts);
+                self.turn_away(&job, &mut turn.commit);
+                desk.snapshot.end_run(&mut turn.commit.writes);
+                turn.note_event(monotonic());
+                turn.note_ran(&unit, at..at + 1);
+            }
+            piece.range.start += 1;
+        }
+    }
+
+    /// Leaves an event of a suspended rule among the dead letters, as there is no room to put it aside.
+    fn turn_away(&self, job: &Job<'_>, commit: &mut Commit) {
+        self.telemetry.rule_events_turned_away_total.add(1);
+        let max = self.parked_messages_max;
+        let message = format!(
+            "the rule is suspended, and parked_messages_max ({max}) are put aside for suspended rules: mend the rule's file"
+        );
+        self.add_dead_letter(job, &refusal(job, message), Vec::new(), commit);
     }
 
     /// Runs one event and adds what comes of it to the commit.
     pub(super) fn evaluate(&self, job: &Job<'_>, commit: &mut Commit, desk: &mut Desk) {
         let result = self.engine.run(&job.rule.rule, job.trigger, &job.event, &desk.tables);
         let error = match result {
-            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, &mut desk.interests) {
+            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, desk) {
                 Ok(()) => {
                     self.telemetry.rule_runs_total.add(1);
                     job.rule.behaved();
+                    commit.writes.extend(job.note.clone());
                     desk.snapshot.end_run(&mut commit.writes);
                     return;
                 }
@@ -173,24 +211,34 @@ impl Pipeline {
                 self.overruns_max
             );
         }
+        // What takes long to fail is not run again to look at it.
+        let variables = if overran {
+            Vec::new()
+        } else {
+            self.engine.variables_at_failure(&job.rule.rule, job.trigger, &job.event, &desk.tables)
+        };
         desk.snapshot.forget_run();
-        self.commit_failure(job, &error, commit);
+        self.commit_failure(job, &error, variables, commit);
+        commit.writes.extend(job.note.clone());
         desk.snapshot.end_run(&mut commit.writes);
     }
 
     /// Keeps durable events for when their rule can handle them; others are given up, as nobody was promised them.
     pub(super) fn put_aside(&self, unit: &Unit, range: Range<usize>) {
         for position in range {
-            match unit.input(position) {
-                Some(input) => self.progress.park(unit.rule.key(unit.trigger), input),
-                None => self.telemetry.rule_events_skipped_total.add(1),
+            let inputs = unit.inputs(position);
+            if inputs.is_empty() {
+                self.telemetry.rule_events_skipped_total.add(1);
+            }
+            for input in inputs {
+                self.progress.park(unit.rule.key(unit.trigger), input);
             }
         }
     }
 }
 
 /// An effect that the broker refuses is a failure of the run like any other.
-fn refusal(job: &Job<'_>, message: String) -> RunError {
+pub(super) fn refusal(job: &Job<'_>, message: String) -> RunError {
     let trigger = &job.rule.rule.triggers[job.trigger];
     RunError {
         rule: job.rule.rule.name.to_string(),

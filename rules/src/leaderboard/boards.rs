@@ -1,6 +1,8 @@
 //! The indexes of all standings, as commits make them.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use thiserror::Error;
@@ -63,6 +65,8 @@ pub struct Loaded<Rows> {
 #[derive(Debug)]
 pub struct Boards {
     open: RwLock<BTreeMap<StandingsId, Open>>,
+    /// Members of all standings. It may be off by what changes while it is counted; [`Boards::expire`] counts anew.
+    members: AtomicUsize,
     limits: BoardLimits,
     hash_seed: u64,
 }
@@ -84,7 +88,7 @@ impl Default for BoardLimits {
 impl Boards {
     /// No standings. Nobody must be able to guess `hash_seed`.
     pub fn new(limits: BoardLimits, hash_seed: u64) -> Self {
-        Self { open: RwLock::default(), limits, hash_seed }
+        Self { open: RwLock::default(), members: AtomicUsize::new(0), limits, hash_seed }
     }
 
     /// Takes the rows of one standings that a store holds, in place of what is held.
@@ -93,6 +97,7 @@ impl Boards {
         let standings = Standings::from_rows(id.order, self.hash_seed, rows);
         let standings = Arc::new(RwLock::new(standings));
         self.write().insert(id, Open { generation, expires_at_ms, standings });
+        self.count_members();
     }
 
     /// Whether there is room for a change, as far as can be told before its commit: those that are on their way at the same
@@ -113,8 +118,7 @@ impl Boards {
             BoardChange::Score { member, .. } => {
                 let held = open.get(id).is_some_and(|open| read(&open.standings).get(member).is_some());
                 let max = self.limits.members_total_max;
-                let is_full = || open.values().map(|open| read(&open.standings).len()).sum::<usize>() >= max;
-                if !held && is_full() {
+                if !held && self.members.load(Ordering::Relaxed) >= max {
                     return Err(BoardsFull::Members { id: id.clone(), max });
                 }
                 Ok(())
@@ -135,10 +139,16 @@ impl Boards {
                 let (standings, ended) = self.open(id, *generation, *expires_at_ms);
                 if let Some(standings) = standings {
                     let mut standings = write(&standings);
+                    let before = standings.len();
                     match standing {
                         Some(standing) => standings.set(member, standing, version),
                         None => standings.remove(member, version),
                     };
+                    match standings.len().cmp(&before) {
+                        Less => self.add_members(-1),
+                        Equal => {}
+                        Greater => self.add_members(1),
+                    }
                 }
                 ended.map(|ended| id.scores_hash(ended))
             }
@@ -161,11 +171,18 @@ impl Boards {
         self.read().iter().map(|(id, open)| (id.clone(), read(&open.standings).len())).collect()
     }
 
-    /// Lets go of standings whose time is over. How many there were.
+    /// Lets go of standings whose time is over. How many there were. To be called every minute or so.
     pub fn expire(&self, now_ms: i64) -> usize {
+        let over = self.take_over(now_ms);
+        self.count_members();
+        // A million members are dropped here, where nobody waits for the lock.
+        over.len()
+    }
+
+    fn take_over(&self, now_ms: i64) -> Vec<SharedStandings> {
         let is_over = |open: &Open| open.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
         if !self.read().values().any(is_over) {
-            return 0;
+            return Vec::new();
         }
         let mut over = Vec::new();
         self.write().retain(|_, open| {
@@ -175,8 +192,17 @@ impl Boards {
             }
             keep
         });
-        // A million members are dropped here, where nobody waits for the lock.
-        over.len()
+        over
+    }
+
+    fn add_members(&self, more: isize) {
+        let add = |members: usize| members.saturating_add_signed(more);
+        self.members.update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    fn count_members(&self) {
+        let members = self.read().values().map(|open| read(&open.standings).len()).sum();
+        self.members.store(members, Ordering::Relaxed);
     }
 
     /// The standings of a generation, made if they are new, and which generation they ended; none if the generation is
@@ -202,6 +228,9 @@ impl Boards {
         let ended = (open.generation < generation).then(|| std::mem::replace(open, new()));
         let standings = Arc::clone(&open.standings);
         drop(all);
+        if ended.is_some() {
+            self.count_members();
+        }
         (Some(standings), ended.map(|ended| ended.generation))
     }
 

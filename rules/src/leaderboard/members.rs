@@ -8,6 +8,9 @@ use super::standing::Standing;
 use crate::event_id::EventId;
 use crate::topic::hash_text;
 
+/// The most members that there can be.
+pub(super) const MEMBERS_MAX: usize = 1 << SLOT_BITS;
+pub(super) const SLOT_BITS: u32 = 26;
 /// Records of one chunk. Chunks never move, so growing costs no copy of them all.
 const CHUNK_LEN: usize = 1 << CHUNK_BITS;
 const CHUNK_BITS: u32 = 9;
@@ -34,7 +37,7 @@ impl Member {
     pub(super) fn standing(&self) -> Standing {
         let [high, low] = self.since;
         Standing {
-            score: Score::from_parts(self.nearest, self.rest).unwrap_or(Score::ZERO),
+            score: Score::of_parts((self.nearest, self.rest)),
             since: EventId::from_u128(u128::from(high) << 64 | u128::from(low)),
             nth: self.nth,
         }
@@ -105,7 +108,7 @@ impl Members {
         &mut self.chunks[chunk][index]
     }
 
-    /// Adds a member that is not there yet.
+    /// Adds a member that is not there yet, while there are fewer than [`MEMBERS_MAX`].
     pub(super) fn add(&mut self, name: &str, standing: &Standing, version: u64) -> u32 {
         let member = Member::new(name, standing, version);
         let slot = if let Some(slot) = self.unused.pop() {
@@ -120,7 +123,7 @@ impl Members {
             let chunk = self.chunks.len() - 1;
             let index = self.chunks[chunk].len();
             self.chunks[chunk].push(member);
-            u32::try_from(chunk << CHUNK_BITS | index).expect("fewer than 2^32 members fit into memory")
+            u32::try_from(chunk << CHUNK_BITS | index).expect("the caller keeps to MEMBERS_MAX")
         };
         let hash = self.hash(name);
         self.names.insert_unique(spread(hash), Named { hash, slot }, |named| spread(named.hash));

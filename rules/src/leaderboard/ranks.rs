@@ -5,6 +5,8 @@
 
 use std::mem;
 
+use super::members::SLOT_BITS;
+
 /// Entries of one block. 4 KiB: moving half of them costs less than the cache misses of finding them.
 const BLOCK_LEN: usize = 256;
 /// Neighbours are joined when one has fewer entries than this.
@@ -12,16 +14,33 @@ const BLOCK_LEN_MIN: usize = BLOCK_LEN / 4;
 /// A joined block has room to grow.
 const BLOCK_LEN_JOINED_MAX: usize = BLOCK_LEN * 3 / 4;
 
-/// One member, as it is sorted. The fields come in the order in which they count; what they leave open, the member's
-/// record decides.
+/// One member, as it is sorted: by score, then by moment. What they leave open, the member's record decides.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// The score, turned so that less is better.
     pub(super) score: u64,
-    /// When it was reached, roughly.
-    pub(super) moment: u32,
-    /// Where the member's record is.
-    pub(super) slot: u32,
+    /// When it was reached, roughly, above where the member's record is. Apart they would take another 8 bytes.
+    moment_and_slot: u64,
+}
+
+impl Entry {
+    /// The latest moment.
+    pub(super) const MOMENT_MAX: u64 = u64::MAX >> SLOT_BITS;
+
+    /// A moment has 38 bits.
+    pub(super) fn new(score: u64, moment: u64, slot: u32) -> Self {
+        Self { score, moment_and_slot: moment << SLOT_BITS | u64::from(slot) }
+    }
+
+    pub(super) fn moment(self) -> u64 {
+        self.moment_and_slot >> SLOT_BITS
+    }
+
+    pub(super) fn slot(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "the bits of the slot are the low ones")]
+        let low = self.moment_and_slot as u32;
+        low & ((1 << SLOT_BITS) - 1)
+    }
 }
 
 /// A place between entries: the block, and the index in it.
@@ -198,7 +217,7 @@ mod tests {
     use super::*;
 
     fn entry(score: u64) -> Entry {
-        Entry { score, moment: 0, slot: 0 }
+        Entry::new(score, 0, 0)
     }
 
     fn scores(ranks: &Ranks, from: usize) -> Vec<u64> {
@@ -214,6 +233,14 @@ mod tests {
         assert_eq!(firsts, blocks);
         for rank in (0..=expected.len() + 1).step_by(97).chain([expected.len()]) {
             assert_eq!(scores(ranks, rank).first(), expected.get(rank), "rank {rank}");
+        }
+    }
+
+    #[test]
+    fn moment_and_slot_are_kept_apart() {
+        for (moment, slot) in [(0, (1 << SLOT_BITS) - 1), (Entry::MOMENT_MAX, 0), (5, 7)] {
+            let entry = Entry::new(1, moment, slot);
+            assert_eq!((entry.moment(), entry.slot()), (moment, slot));
         }
     }
 

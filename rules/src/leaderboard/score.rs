@@ -104,6 +104,11 @@ impl Score {
         (self.nearest, self.rest)
     }
 
+    /// The score that gave these parts.
+    pub(super) fn of_parts((nearest, rest): (f64, i16)) -> Self {
+        Self { nearest, rest }
+    }
+
     /// The score of these parts, unless no score has them.
     pub(super) fn from_parts(nearest: f64, rest: i16) -> Option<Self> {
         let score = Self { nearest, rest };

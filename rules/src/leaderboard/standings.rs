@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::members::{Member, Members};
+use super::members::{MEMBERS_MAX, Member, Members};
 use super::ranks::{Entry, Place, Ranks};
 use super::removed::Removed;
 use super::settings::Order;
@@ -52,15 +52,15 @@ impl Standings {
         let mut standings = Self::new(order, hash_seed);
         let mut entries = Vec::new();
         for (name, standing, version) in rows {
-            if standings.members.find(name.as_ref()).is_none() {
+            if standings.members.find(name.as_ref()).is_none() && standings.len() < MEMBERS_MAX {
                 let slot = standings.members.add(name.as_ref(), &standing, version);
                 entries.push(entry(order, &standing, slot));
             }
         }
         let members = &standings.members;
         entries.sort_unstable_by(|left, right| {
-            let ties = || compare(order, members.get(left.slot), members.get(right.slot));
-            (left.score, left.moment).cmp(&(right.score, right.moment)).then_with(ties)
+            let ties = || compare(order, members.get(left.slot()), members.get(right.slot()));
+            key(*left).cmp(&key(*right)).then_with(ties)
         });
         standings.ranks = Ranks::from_sorted(&entries);
         standings
@@ -88,7 +88,7 @@ impl Standings {
     }
 
     /// Lets `standing` stand for a member, as commit `version` says. Whether anything changed: it does not where a later
-    /// commit is known.
+    /// commit is known, and where a new member would be one more than 67 million.
     pub fn set(&mut self, member: &str, standing: &Standing, version: u64) -> bool {
         let slot = if let Some(slot) = self.members.find(member) {
             let held = self.members.get(slot);
@@ -105,7 +105,8 @@ impl Standings {
             self.members.get_mut(slot).set(standing, version);
             slot
         } else {
-            if self.removed.version(member).is_some_and(|removed| removed > version) {
+            let is_late = self.removed.version(member).is_some_and(|removed| removed > version);
+            if is_late || self.len() >= MEMBERS_MAX {
                 return false;
             }
             self.members.add(member, standing, version)
@@ -159,7 +160,7 @@ impl Standings {
     /// The members from rank `offset` on, the best first.
     pub fn iter_from(&self, offset: usize) -> impl Iterator<Item = Ranked<'_>> {
         self.ranks.iter_from(offset).enumerate().map(move |(index, entry)| {
-            let member = self.members.get(entry.slot);
+            let member = self.members.get(entry.slot());
             Ranked { rank: offset + index, member: &member.name, standing: member.standing() }
         })
     }
@@ -182,10 +183,10 @@ impl Standings {
         let sought = entry(self.order, standing, 0);
         self.ranks.place(|other| {
             let ties = || {
-                let held = self.members.get(other.slot);
+                let held = self.members.get(other.slot());
                 self.order.compare((&held.standing(), &held.name), (standing, member))
             };
-            (other.score, other.moment).cmp(&(sought.score, sought.moment)).then_with(ties) == Ordering::Less
+            key(*other).cmp(&key(sought)).then_with(ties) == Ordering::Less
         })
     }
 
@@ -193,9 +194,9 @@ impl Standings {
         let mut members = Members::with_hash_seed(self.members.hash_seed());
         let mut entries = Vec::with_capacity(self.len());
         for held in self.ranks.iter_from(0) {
-            let member = self.members.get(held.slot);
+            let member = self.members.get(held.slot());
             let slot = members.add(&member.name, &member.standing(), member.version);
-            entries.push(Entry { slot, ..held });
+            entries.push(Entry::new(held.score, held.moment(), slot));
         }
         self.members = members;
         self.ranks = Ranks::from_sorted(&entries);
@@ -206,10 +207,15 @@ fn compare(order: Order, left: &Member, right: &Member) -> Ordering {
     order.compare((&left.standing(), &left.name), (&right.standing(), &right.name))
 }
 
+/// What entries are sorted by.
+fn key(entry: Entry) -> (u64, u64) {
+    (entry.score, entry.moment())
+}
+
 /// The entry of a member. Its fields sort as [`Order::compare`] does, as far as they go.
 fn entry(order: Order, standing: &Standing, slot: u32) -> Entry {
-    /// About a second.
-    const MOMENT_BITS: u32 = 10;
+    /// A moment is 16 ms, and the last of them some hundred years from now.
+    const MOMENT_BITS: u32 = 4;
     let sortable = standing.score.sortable();
     let score = match order {
         Order::Ascending => sortable,
@@ -217,5 +223,5 @@ fn entry(order: Order, standing: &Standing, slot: u32) -> Entry {
     };
     // Where different scores share the first field, the moment must not decide between them.
     let moment = if standing.score.is_alone() { standing.since.time_ms() >> MOMENT_BITS } else { 0 };
-    Entry { score, moment: u32::try_from(moment).unwrap_or(u32::MAX), slot }
+    Entry::new(score, moment.min(Entry::MOMENT_MAX), slot)
 }

@@ -281,7 +281,10 @@ fn boards_have_limits() {
     assert_eq!(boards.check(&open(1)), Ok(()));
     assert_eq!(boards.check(&open(2)), Err(BoardsFull::Boards { id: id(2), max: 2 }));
     assert_eq!(boards.check(&score(0, "bob")), Ok(()));
+    assert_eq!(boards.expire(0), 0, "and the members are counted anew");
     let full = boards.check(&score(1, "bob")).unwrap_err();
     assert_eq!(full, BoardsFull::Members { id: id(1), max: 3 });
     assert!(full.to_string().contains("members_total_max = 3"), "{full}");
+    boards.apply(&BoardChange::Open { id: id(0), generation: 1, expires_at_ms: None }, 2);
+    assert_eq!(boards.check(&score(1, "bob")), Ok(()), "a reset makes room");
 }

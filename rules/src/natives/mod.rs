@@ -18,8 +18,11 @@ mod webhook;
 use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 
 pub(crate) use events::{LifecycleEvent, MessageEvent};
+pub(crate) use notify::SUBJECT_CHARS_MAX;
 pub use notify::is_notify_topic;
+pub use options::parse_duration;
 pub(crate) use others::{BatchEvent, BusEvent, ChangeEvent, TickEvent};
+pub(crate) use table::{TABLE_NAME_LEN_MAX, is_table_name};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;
@@ -48,6 +51,12 @@ impl Argument for Map {
     }
 }
 
+/// Registers what tests of rules find besides functions of their own: values, and no effects.
+pub(crate) fn register_values(engine: &mut Engine, limits: Limits) {
+    values::register(engine, limits);
+    sandbox::register(engine, limits);
+}
+
 /// Registers everything.
 pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     triggers::register(engine);
@@ -62,6 +71,5 @@ pub(crate) fn register(engine: &mut Engine, limits: Limits) {
     disconnect::register(engine);
     table::register(engine);
     leaderboard::register(engine);
-    values::register(engine, limits);
-    sandbox::register(engine, limits);
+    register_values(engine, limits);
 }

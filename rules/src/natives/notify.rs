@@ -8,7 +8,7 @@ use crate::state::{NativeResult, Run, refuse, with_run};
 use crate::topic::excerpt;
 
 const TOPIC_LEN_MAX: usize = 256;
-const SUBJECT_CHARS_MAX: usize = 100;
+pub(crate) const SUBJECT_CHARS_MAX: usize = 100;
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 pub(super) fn register(engine: &mut Engine) {

@@ -100,7 +100,7 @@ impl<'map> Options<'map> {
 }
 
 /// Reads `250ms`, `10s`, `5m`, `2h` or `7d`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let unit_ms = match unit {

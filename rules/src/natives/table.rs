@@ -20,7 +20,7 @@ mod rows;
 
 pub(super) use index::register_declaration as register_index_declaration;
 
-const TABLE_NAME_LEN_MAX: usize = 64;
+pub(crate) const TABLE_NAME_LEN_MAX: usize = 64;
 
 /// A table, as scripts hold it.
 #[derive(Clone)]
@@ -104,10 +104,15 @@ fn open(name: ImmutableString) -> NativeResult<Table> {
     Ok(Table(name))
 }
 
+/// Whether a text can name a table.
+pub(crate) fn is_table_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !name.is_empty() && name.len() <= TABLE_NAME_LEN_MAX && name.bytes().all(is_allowed)
+}
+
 /// Refuses what cannot name a table.
 pub(super) fn check_table_name(name: &str) -> NativeResult<()> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !name.is_empty() && name.len() <= TABLE_NAME_LEN_MAX && name.bytes().all(is_allowed) {
+    if is_table_name(name) {
         return Ok(());
     }
     let name = excerpt(name);

@@ -63,7 +63,7 @@ fn read_object(members: &[(String, Node)], place: Place, alternatives: &mut Vec<
                 let place = Place { path: Some(&path), at: &at, depth: place.depth + 1, ..place };
                 read_object(members, place, alternatives)?;
             }
-            Node::List(items) => add(alternatives, read_condition(items, member, &path, &at)?, &at)?,
+            Node::List(items) => add(alternatives, &read_condition(items, member, &path, &at)?, &at)?,
             other => {
                 let message = format!("must be a list of values or an object: write [{other}]");
                 return Err(PatternError::new(at, message));
@@ -117,14 +117,14 @@ fn read_condition(items: &[Node], list: &Node, path: &str, at: &str) -> Result<A
 }
 
 /// Of several conditions for one path the last counts, as of several members with one name.
-fn add(alternatives: &mut [Alternative], condition: Arc<Condition>, at: &str) -> Result<()> {
+fn add(alternatives: &mut [Alternative], condition: &Arc<Condition>, at: &str) -> Result<()> {
     for alternative in alternatives {
         alternative.retain(|other| other.path != condition.path);
         if alternative.len() == CONDITIONS_MAX {
             let message = format!("is one field too many: a pattern may name {CONDITIONS_MAX} together");
             return Err(PatternError::new(at, message));
         }
-        alternative.push(Arc::clone(&condition));
+        alternative.push(Arc::clone(condition));
     }
     Ok(())
 }

@@ -7,9 +7,8 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Clients choose levels, so whoever serves strangers gives a `seed` they cannot guess; otherwise they
 /// could choose levels that all meet in one place of the table.
 pub(super) fn step(seed: u64, parent: u32, level: &[u8]) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is as good as the lower one")]
-    let upper = (whole(seed, parent, level) >> 32) as u32;
-    upper
+    // The upper half is as good as the lower one.
+    (whole(seed, parent, level) >> 32) as u32
 }
 
 /// The same with all its bits, for whoever has larger tables.

@@ -168,3 +168,19 @@ fn a_failure_names_the_innermost_place() {
     let error = run("msg.no_such_thing").unwrap_err();
     assert_eq!((error.kind, error.line), (RunErrorKind::Type, 3), "{error}");
 }
+
+#[test]
+fn the_variables_in_scope_of_a_failure_are_told() {
+    let source = "on_message(\"#\", \"f\");\nfn f(msg) { let a = 1; for b in 0..9 { g(a + b, msg.text()); } }\n\
+                  fn g(count, text) { let long = text; long.pad(500, \"x\"); if count > 3 { throw long; } }";
+    let engine = patient();
+    let rule = compile(&engine, source).unwrap();
+    let nothing: Arc<dyn Snapshot> = Arc::new(EmptySnapshot);
+    let event = Event::message(message("a", "hi"));
+    let variables = engine.variables_at_failure(&rule, 0, &event, &nothing);
+    let names: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.len())).collect();
+    assert_eq!(names, [("count", 1), ("text", 4), ("long", 203)], "{variables:?}");
+    assert_eq!(variables[0].1, "4");
+    let fine = compile(&engine, "on_message(\"#\", \"f\"); fn f(msg) { }").unwrap();
+    assert!(engine.variables_at_failure(&fine, 0, &event, &nothing).is_empty());
+}

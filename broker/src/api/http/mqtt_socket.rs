@@ -1,11 +1,14 @@
 //! `GET /mqtt`, and `/` for those who ask for a WebSocket: the handshake of MQTT over WebSocket.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
@@ -16,7 +19,7 @@ use super::problem::Problem;
 use crate::mqtt::listen::{
     Handshake, HandshakeError, Refused, WebSocketOptions, WebSocketTransport, check_handshake,
 };
-use crate::mqtt::{Peer, serve};
+use crate::mqtt::{Hub, Peer, begin};
 use crate::telemetry::Transport;
 
 pub(super) async fn get(
@@ -38,15 +41,24 @@ pub(super) async fn get(
     };
     let options =
         WebSocketOptions { message_bytes_max: api.packet_bytes_max, ping_every: settings.websocket_ping };
-    tokio::spawn(async move {
-        // It keeps the connection's place.
-        let _arrival = arrival;
+    let upgraded = Box::pin(async move {
         match tokio::time::timeout_at(peer.connect_by, upgrade).await {
-            Ok(Ok(upgraded)) => carry(upgraded, peer, options, api).await,
+            Ok(Ok(upgraded)) => return take_back(upgraded, options).await,
             Ok(Err(error)) => debug!(%error, "a WebSocket ended in its handshake"),
             Err(_) => {
                 debug!(ip = %peer.ip, "a WebSocket's handshake took longer than connect_timeout_seconds");
             }
+        }
+        None
+    });
+    let hub = api.hub;
+    tokio::spawn(async move {
+        // It keeps the connection's place.
+        let _arrival = arrival;
+        match upgraded.await {
+            Some(Socket::Tls(socket)) => carry(socket, peer, hub, Transport::Wss).await,
+            Some(Socket::Plain(socket)) => carry(socket, peer, hub, Transport::Ws).await,
+            None => {}
         }
     });
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -63,21 +75,18 @@ pub(super) async fn get(
 }
 
 /// Speaks MQTT over what was an HTTP connection.
-async fn carry(upgraded: Upgraded, peer: Peer, options: WebSocketOptions, api: Api) {
-    // In a box, and so are the sockets: the task is as large as an idle connection needs it, not as large as an upgrade.
-    match Box::pin(take_back(upgraded, options)).await {
-        Some(Socket::Tls(mut socket)) => {
-            let _open = api.hub.opened(Transport::Wss);
-            serve(&mut *socket, peer, api.hub).await;
-            Box::pin(socket.finish()).await;
-        }
-        Some(Socket::Plain(mut socket)) => {
-            let _open = api.hub.opened(Transport::Ws);
-            serve(&mut *socket, peer, api.hub).await;
-            Box::pin(socket.finish()).await;
-        }
-        None => {}
+///
+/// The socket is in a box, and so is all that is over before the connection idles: a task is as large as the largest that it
+/// ever holds.
+async fn carry<T>(mut socket: Box<WebSocketTransport<T>>, peer: Peer, hub: Arc<Hub>, transport: Transport)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let _open = hub.opened(transport);
+    if let Some(begun) = Box::pin(begin(&mut *socket, peer, hub)).await {
+        begun.run().await;
     }
+    Box::pin(socket.finish()).await;
 }
 
 /// A WebSocket on what carried HTTP before.

@@ -11,16 +11,18 @@ mod socket;
 mod tls;
 mod websocket;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use pointsman_config::ListenerKind;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::session::{Hub, Peer, serve};
-use crate::telemetry::Transport;
+use super::session::{Begun, Hub, Peer, begin};
+use crate::telemetry::{Open, Transport};
 
 pub use accept::{Visit, accept};
 pub use forwarded::client_address;
@@ -36,12 +38,11 @@ pub async fn serve_tcp(listener: TcpListener, gate: Arc<Gate>, hub: Arc<Hub>) {
     let stopping = hub.stopping().clone();
     accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
         let hub = Arc::clone(&hub);
-        async move {
-            if let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtt).await {
-                let _open = hub.opened(Transport::Tcp);
-                serve(stream, peer, hub).await;
-            }
-        }
+        in_two_stages(async move {
+            let peer = visit.introduce(&mut stream, ListenerKind::Mqtt).await?;
+            let open = hub.opened(Transport::Tcp);
+            Some((begin(stream, peer, hub).await?, open, visit.place))
+        })
     })
     .await;
 }
@@ -51,14 +52,13 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<G
     let stopping = hub.stopping().clone();
     accept(listener, gate, stopping, move |mut stream: TcpStream, visit: Visit| {
         let (hub, acceptor) = (Arc::clone(&hub), acceptor.clone());
-        async move {
-            let Some(peer) = visit.introduce(&mut stream, ListenerKind::Mqtts).await else { return };
-            if let Some(stream) = tls_handshake(&acceptor, stream, peer).await {
-                let _open = hub.opened(Transport::Tls);
-                // In a box: every stage of a connection would have room for its own.
-                serve(Box::new(stream), peer, hub).await;
-            }
-        }
+        in_two_stages(async move {
+            let peer = visit.introduce(&mut stream, ListenerKind::Mqtts).await?;
+            let stream = tls_handshake(&acceptor, stream, peer).await?;
+            let open = hub.opened(Transport::Tls);
+            // In a box: every step of the beginning would have room for its own.
+            Some((begin(Box::new(stream), peer, hub).await?, open, visit.place))
+        })
     })
     .await;
 }
@@ -66,15 +66,29 @@ pub async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, gate: Arc<G
 /// Serves MQTT on a unix socket.
 pub async fn serve_unix(listener: UnixListener, gate: Arc<Gate>, hub: Arc<Hub>) {
     let stopping = hub.stopping().clone();
-    accept(listener, gate, stopping, move |stream, visit: Visit| {
+    accept(listener, gate, stopping, move |stream: UnixStream, visit: Visit| {
         let hub = Arc::clone(&hub);
-        async move {
-            let Visit { peer, place: _place, .. } = visit;
-            let _open = hub.opened(Transport::Unix);
-            serve(stream, peer, hub).await;
-        }
+        in_two_stages(async move {
+            let open = hub.opened(Transport::Unix);
+            Some((begin(stream, visit.peer, hub).await?, open, visit.place))
+        })
     })
     .await;
+}
+
+/// A connection's task: it begins in a box, which goes when that is done, and then runs. A task is as large as the largest
+/// that it ever holds, and what is idle needs little.
+fn in_two_stages<T, F>(beginning: F) -> impl Future<Output = ()> + Send
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+    F: Future<Output = Option<(Begun<T>, Open, Place)>> + Send,
+{
+    let beginning = Box::pin(beginning);
+    async move {
+        if let Some((begun, _open, _place)) = beginning.await {
+            begun.run().await;
+        }
+    }
 }
 
 /// Shakes hands; `None` if that fails or takes too long.

@@ -1,8 +1,9 @@
 //! One connected client, as the others see it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -13,7 +14,7 @@ use super::session::Session;
 use crate::auth::Identity;
 
 /// Why somebody else ends a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kick {
     /// What an MQTT 5 client is told.
     pub(crate) reason: Reason,
@@ -33,12 +34,10 @@ pub(crate) struct Client {
     pub(crate) identity: Arc<Identity>,
     /// Grows with each connection of this client id.
     pub(crate) version_number: u64,
-    pub(crate) ip: String,
+    pub(crate) ip: IpAddr,
     /// Its session, once it has been taken up.
     pub(crate) session: OnceLock<Arc<Session>>,
-    kick: Mutex<Option<Kick>>,
-    /// Whether the connection is to be ended, to be read without the lock.
-    kicked: AtomicBool,
+    kick: OnceLock<Arc<Kick>>,
     waker: AtomicWaker,
     /// Until when (ms) its publishes are held up, because one of its subscribers is crowded.
     held_until_ms: AtomicU64,
@@ -52,7 +51,7 @@ pub(crate) struct ClientParts {
     pub(crate) connection: u64,
     pub(crate) client_id: Arc<str>,
     pub(crate) identity: Arc<Identity>,
-    pub(crate) ip: String,
+    pub(crate) ip: IpAddr,
 }
 
 impl Client {
@@ -64,8 +63,7 @@ impl Client {
             version_number,
             ip: parts.ip,
             session: OnceLock::new(),
-            kick: Mutex::default(),
-            kicked: AtomicBool::new(false),
+            kick: OnceLock::new(),
             waker: AtomicWaker::new(),
             held_until_ms: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -75,25 +73,21 @@ impl Client {
 
     /// Ends the connection, with a reason.
     pub(crate) fn kick(&self, kick: Kick) {
-        self.kick.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(kick);
-        self.kicked.store(true, Ordering::Release);
+        self.kick.get_or_init(|| Arc::new(kick));
         self.waker.wake();
     }
 
     /// Why the connection is to be ended, once it is.
-    pub(crate) fn poll_kicked(&self, cx: &mut Context<'_>) -> Poll<Kick> {
-        if !self.kicked.load(Ordering::Acquire) {
+    pub(crate) fn poll_kicked(&self, cx: &mut Context<'_>) -> Poll<Arc<Kick>> {
+        if self.kick.get().is_none() {
             self.waker.register(cx.waker());
         }
         self.kicked().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Why the connection is to be ended, if it is.
-    pub(crate) fn kicked(&self) -> Option<Kick> {
-        if !self.kicked.load(Ordering::Acquire) {
-            return None;
-        }
-        self.kick.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn kicked(&self) -> Option<Arc<Kick>> {
+        self.kick.get().cloned()
     }
 
     /// Holds its publishes up until then.

@@ -1,6 +1,7 @@
 //! The beginning and the end of a connection: CONNECT, CONNACK, and what is left to do afterwards.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,16 +11,15 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span};
 
 use super::super::codec::{
-    ConnackOptions, Connect, ProtocolError, Reason, Version, Will, decode_connect, encode_connack,
+    ConnackOptions, Connect, ProtocolError, Reason, Version, decode_connect, encode_connack,
     encode_connack_within, encode_disconnect, frame_head, version_of_connect,
 };
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
 use super::exchange::{Enhanced, NotShown, Shown, exchange};
 use super::lifecycle::reason;
-use super::outbox::Delivery;
-use super::session::Session;
 use super::sessions::SessionRefused;
+use super::uuid::Uuid;
 use super::wills::WillOrigin;
 use super::{Hub, SessionLimits};
 use crate::auth::{Action, Credentials, Denial, Identity};
@@ -53,34 +53,40 @@ impl From<Denial> for Refusal {
 }
 
 /// Speaks MQTT on a transport until the connection has ended.
-pub async fn serve<T>(mut transport: T, peer: Peer, hub: Arc<Hub>)
+pub fn serve<T>(transport: T, peer: Peer, hub: Arc<Hub>) -> impl Future<Output = ()> + Send
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let beginning = Box::pin(begin(transport, peer, hub));
+    async move {
+        if let Some(begun) = beginning.await {
+            begun.run().await;
+        }
+    }
+}
+
+/// A connection whose CONNECT was answered.
+pub struct Begun<T>(Box<Connection<T>>);
+
+/// Reads and answers CONNECT; `None` if the connection is over already.
+///
+/// To be in a box that goes when this is done: a task is as large as the largest that it ever holds, and connections idle.
+pub async fn begin<T>(mut transport: T, peer: Peer, hub: Arc<Hub>) -> Option<Begun<T>>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut inbound = BytesMut::new();
-    // What is over before the connection idles is in a box of its own: a task is as large as the largest it ever holds.
-    let greeting = Box::pin(greet(&mut transport, &mut inbound, peer, &hub));
-    let greeted = Box::pin(tokio::time::timeout_at(peer.connect_by, greeting)).await;
+    let greeting = greet(&mut transport, &mut inbound, peer, &hub);
+    let greeted = tokio::time::timeout_at(peer.connect_by, greeting).await;
     let Ok(Some(greeted)) = greeted else {
-        let _ = Box::pin(tokio::time::timeout(LINGER, transport.shutdown())).await;
-        return;
+        let _ = tokio::time::timeout(LINGER, transport.shutdown()).await;
+        return None;
     };
-    let Some(begun) = Box::pin(begin(transport, inbound, *greeted, peer, &hub)).await else { return };
-    let client = Arc::clone(&begun.connection.client);
-    let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-    converse(begun, &hub).instrument(span).await;
-}
-
-/// A connection whose CONNECT was answered.
-struct Begun<T> {
-    connection: Box<Connection<T>>,
-    will: Option<Box<Will>>,
-    /// Why it is over already, if it is.
-    end: Option<End>,
+    take_up(transport, inbound, greeted, peer, &hub).await
 }
 
 /// Takes the session up and answers CONNECT; `None` if the session cannot be had.
-async fn begin<T>(
+async fn take_up<T>(
     mut transport: T,
     inbound: BytesMut,
     greeted: Greeted,
@@ -94,7 +100,7 @@ where
     let client = enter(hub, &connect, identity, peer).await;
     let limits = hub.limits();
     let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
-    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds, random_uuid()).await;
+    let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds).await;
     let (session, session_present) = match taken {
         Ok(taken) => taken,
         Err(refused) => {
@@ -125,27 +131,28 @@ where
         &connect,
         inbound,
     ));
-    connection.enhanced = enhanced;
+    (connection.will, connection.enhanced) = (will, enhanced);
     // Before CONNACK: what is published from then on is for it, at QoS 0 too.
     connection.take_up();
     let welcomed = Welcome { session_present, assigned, expiry_seconds, limits: &limits, said };
-    let welcomed = welcome(&mut connection.transport, &client, &connect, welcomed, hub).await;
-    let end = welcomed.err().map(|error| End::Lost(error.to_string()));
-    Some(Begun { connection, will, end })
+    match welcome(&mut connection.transport, &client, &connect, welcomed, hub).await {
+        Ok(()) => Some(Begun(connection)),
+        Err(error) => {
+            farewell(*connection, &End::Lost(error.to_string()));
+            None
+        }
+    }
 }
 
-/// Runs a connection to its end.
-async fn converse<T>(begun: Begun<T>, hub: &Arc<Hub>)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let Begun { mut connection, will, end } = begun;
-    let (end, in_hand) = match end {
-        Some(end) => (end, VecDeque::new()),
-        None => connection.run().await,
-    };
-    debug!(reason = end.lifecycle(), detail = %end.detail(), "disconnected");
-    farewell(hub, &connection.client, &connection.session, will.map(|will| *will), &end, in_hand);
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Begun<T> {
+    /// Runs the connection to its end.
+    pub async fn run(self) {
+        let Begun(mut connection) = self;
+        let client = &connection.client;
+        let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
+        let end = connection.run().instrument(span).await;
+        farewell(*connection, &end);
+    }
 }
 
 /// Answers a CONNECT whose session cannot be had.
@@ -195,12 +202,7 @@ struct Authenticated {
 }
 
 /// Reads CONNECT and checks it; `None` if the connection is refused, and told so.
-async fn greet<T>(
-    transport: &mut T,
-    inbound: &mut BytesMut,
-    peer: Peer,
-    hub: &Arc<Hub>,
-) -> Option<Box<Greeted>>
+async fn greet<T>(transport: &mut T, inbound: &mut BytesMut, peer: Peer, hub: &Arc<Hub>) -> Option<Greeted>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -213,14 +215,14 @@ where
     };
     let assigned = connect.client_id.is_empty();
     if assigned {
-        connect.client_id = format!("auto-{}", random_uuid());
+        connect.client_id = format!("auto-{}", Uuid::random());
     }
     match admit(transport, inbound, &connect, assigned, hub).await {
-        Ok((identity, shown)) => Some(Box::new(Greeted { connect, identity, shown, assigned })),
+        Ok((identity, shown)) => Some(Greeted { connect, identity, shown, assigned }),
         Err(NotShown::Gone) => None,
         Err(NotShown::Refused(refusal)) => {
             if refusal.reason == Reason::NotAuthorized || refusal.reason == Reason::BadUserNameOrPassword {
-                hub.announce_refused(&connect.client_id, peer.ip.to_canonical().to_string(), random_uuid());
+                hub.announce_refused(&connect.client_id, peer.ip.to_canonical());
             }
             refuse(transport, &connect, hub, &refusal).await;
             None
@@ -416,39 +418,37 @@ fn check_will(connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Another connection took this one's place.
+const TAKEN_OVER: Kick = Kick {
+    reason: Reason::SessionTakenOver,
+    detail: Cow::Borrowed("another connection has this client id now"),
+    lifecycle: reason::DUPLICATE_CLIENTID,
+};
+
 /// Enters the client, and sees the connection whose place it takes out first.
 async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer) -> Arc<Client> {
     let parts = ClientParts {
         connection: hub.next_connection(),
         client_id: Arc::from(&*connect.client_id),
         identity: Arc::new(identity),
-        ip: peer.ip.to_canonical().to_string(),
+        ip: peer.ip.to_canonical(),
     };
     let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
     // A policy that changed before this one was entered has not reached it.
     hub.auth.refresh(&client.identity, &client.client_id);
     if let Some(previous) = previous {
         // [MQTT-3.1.4-2]
-        previous.kick(Kick {
-            reason: Reason::SessionTakenOver,
-            detail: "another connection has this client id now".into(),
-            lifecycle: reason::DUPLICATE_CLIENTID,
-        });
+        previous.kick(TAKEN_OVER);
         previous.ended().await;
     }
     client
 }
 
 /// What the end of a connection brings about: the session ends or waits, the will is published, the event is announced.
-fn farewell(
-    hub: &Arc<Hub>,
-    client: &Client,
-    session: &Arc<Session>,
-    will: Option<Will>,
-    end: &End,
-    in_hand: VecDeque<Delivery>,
-) {
-    hub.registry.leave(client, hub.clock.now_ms());
+fn farewell<T>(connection: Connection<T>, end: &End) {
+    let Connection { hub, client, session, will, deliveries, .. } = connection;
+    debug!(reason = end.lifecycle(), detail = %end.detail(), client_id = %client.client_id, "disconnected");
+    hub.registry.leave(&client, hub.clock.now_ms());
     let expiry_seconds = match end {
         End::Goodbye { session_expiry_seconds, .. } => {
             session_expiry_seconds.map(|seconds| seconds.min(hub.limits().session_expiry_max_seconds))
@@ -456,46 +456,23 @@ fn farewell(
         _ => None,
     };
     let outlives = session.durable && expiry_seconds.unwrap_or_else(|| session.state().expiry_seconds) > 0;
-    let unsent = session.outbox.detach(in_hand);
-    hub.share_leftovers(session, unsent);
+    let unsent = session.outbox.detach(deliveries);
+    hub.share_leftovers(&session, unsent);
     if session.durable {
-        hub.let_go(session, expiry_seconds);
+        hub.let_go(&session, expiry_seconds);
     } else {
-        hub.unsubscribe_all(session);
+        hub.unsubscribe_all(&session);
     }
     if let Some(will) = will.filter(|_| end.publishes_will()) {
-        let origin = WillOrigin::of(client);
+        let origin = WillOrigin::of(&client);
         let delay = if outlives { will.delay_seconds } else { 0 };
-        hub.wills.set(hub, will, origin, delay);
+        hub.wills.set(&hub, *will, origin, delay);
     }
-    hub.announce_disconnected(client, session, end.lifecycle());
+    hub.announce_disconnected(&client, &session, end.lifecycle());
     client.set_ended();
 }
 
 /// The reason to an MQTT 5 client whose connection the server ends.
 pub(crate) fn goodbye(out: &mut BytesMut, version: Version, reason: Reason, detail: &str) {
     encode_disconnect(out, version, reason, detail);
-}
-
-/// A UUID of version 4.
-pub(crate) fn random_uuid() -> String {
-    let mut bytes = [0_u8; 16];
-    crate::random::fill(&mut bytes);
-    let mut value = u128::from_be_bytes(bytes);
-    value = value & !(0xf << 76) | 4 << 76;
-    value = value & !(0b11 << 62) | 0b10 << 62;
-    let hex = format!("{value:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn uuids_are_of_version_4() {
-        let uuid = super::random_uuid();
-        assert_eq!(uuid.len(), 36);
-        assert_eq!(&uuid[14..15], "4");
-        assert!(matches!(&uuid[19..20], "8" | "9" | "a" | "b"), "{uuid}");
-        assert_ne!(uuid, super::random_uuid());
-    }
 }

@@ -13,8 +13,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::super::codec::{Connect, ProtocolError, Reason, Version};
-use super::super::envelope::{EnvelopeBuilder, Interest};
+use super::super::codec::{Connect, ProtocolError, Reason, Version, Will};
+use super::super::envelope::Interest;
 use super::client::{Client, Kick};
 use super::connect::{goodbye, keep_alive_seconds};
 use super::exchange::Enhanced;
@@ -23,10 +23,9 @@ use super::outbound::Aliases;
 use super::outbox::Delivery;
 use super::resume::Resume;
 use super::session::Session;
-use super::state::Op;
 use super::throttle::Throttle;
+use super::work::Lent;
 use super::{Hub, SessionLimits};
-use crate::telemetry::Batch;
 
 /// Bytes read at a time, and encoded ahead of a write.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
@@ -52,7 +51,7 @@ pub(crate) enum End {
     /// Nothing came for one and a half times the keep-alive.
     KeepAlive,
     /// Somebody else ended it.
-    Kicked(Kick),
+    Kicked(Arc<Kick>),
     /// The transport failed or was closed.
     Lost(String),
     /// The client broke the protocol, or the policy.
@@ -114,41 +113,6 @@ const HOPELESS: Kick = Kick {
     lifecycle: "THROTTLED",
 };
 
-/// What the client's packets are answered with, once what they brought is safe.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    /// First byte, packet id and reason of each, in the order of the packets.
-    pub(super) acks: Vec<(u8, u16, Reason)>,
-    /// What the packets did to the session.
-    pub(super) ops: Vec<Op>,
-    /// Some answer must wait until the ops are on disk.
-    pub(super) must_wait: bool,
-    /// Packet ids whose PUBLISH is in the builder.
-    pub(super) received: Vec<u16>,
-}
-
-impl Answers {
-    /// Forgets a packet id whose PUBLISH is in the builder; false if there is none.
-    pub(super) fn forget_received(&mut self, id: u16) -> bool {
-        let at = self.received.iter().position(|received| *received == id);
-        at.map(|at| self.received.swap_remove(at)).is_some()
-    }
-
-    /// Adds a packet id to the ops, if they are kept, in the same op as the one before where that is of the kind.
-    pub(super) fn note_id(&mut self, op: fn(Vec<u16>) -> Op, id: u16, kept: bool) {
-        if !kept {
-            return;
-        }
-        let new = op(vec![id]);
-        match (self.ops.last_mut(), &new) {
-            (Some(Op::Acked { ids }), Op::Acked { .. })
-            | (Some(Op::Taken { ids }), Op::Taken { .. })
-            | (Some(Op::Released { ids }), Op::Released { .. }) => ids.push(id),
-            _ => self.ops.push(new),
-        }
-    }
-}
-
 /// What the connection last published to, so that a run of messages to one topic is checked once.
 #[derive(Debug, Default)]
 pub(super) struct LastTopic {
@@ -168,7 +132,7 @@ pub(crate) struct Connection<T> {
     pub(super) client: Arc<Client>,
     pub(super) session: Arc<Session>,
     pub(super) version: Version,
-    pub(super) packet_bytes_max: usize,
+    pub(super) packet_bytes_max: u32,
     /// Publishes that may be out unacknowledged.
     pub(super) window_max: u16,
     /// Whether the client takes reason strings on any packet.
@@ -182,9 +146,9 @@ pub(crate) struct Connection<T> {
     pub(super) deliveries: VecDeque<Delivery>,
     /// As many publishes are out as may be.
     pub(super) window_full: bool,
-    pub(super) resume: Resume,
-    pub(super) builder: EnvelopeBuilder,
-    pub(super) answers: Answers,
+    /// While something is owed from before.
+    pub(super) resume: Option<Box<Resume>>,
+    pub(super) work: Lent,
     pub(super) last_topic: LastTopic,
     /// The client's topic aliases, and ours.
     pub(super) aliases: Vec<Option<Box<str>>>,
@@ -192,11 +156,10 @@ pub(crate) struct Connection<T> {
     pub(super) throttle: Throttle,
     /// The method by which the client authenticated, if it did by one.
     pub(super) enhanced: Option<Box<Enhanced>>,
-    /// Counted here first, so that a packet costs the other connections nothing.
-    pub(super) received: Batch,
-    pub(super) sent: Batch,
+    pub(super) will: Option<Box<Will>>,
     heard: Instant,
-    patience: Duration,
+    /// How long nothing may come, in milliseconds; 0 for any time.
+    patience_ms: u32,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -209,7 +172,7 @@ struct Woken {
     wrote: bool,
     ticked: bool,
     resumed: bool,
-    kicked: Option<Kick>,
+    kicked: Option<Arc<Kick>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
@@ -223,50 +186,50 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         inbound: BytesMut,
     ) -> Connection<T> {
         // [MQTT-3.1.2-24]
-        let patience = Duration::from_millis(u64::from(keep_alive_seconds(connect, &limits)) * 1500);
+        let patience_ms = u32::from(keep_alive_seconds(connect, &limits)) * 1500;
         let heard = Instant::now();
-        let timer = (!patience.is_zero()).then(|| Box::pin(tokio::time::sleep_until(heard + patience)));
+        let due = heard + Duration::from_millis(patience_ms.into());
+        let timer = (patience_ms > 0).then(|| Box::pin(tokio::time::sleep_until(due)));
         let aliases_max = connect.topic_alias_max.min(limits.topic_alias_max);
         Connection {
             transport,
             window_max: connect.receive_max.min(limits.inflight_max).max(1),
             enhanced: None,
-            throttle: Throttle::new(limits.publish_rate),
+            throttle: Throttle::new(),
             hub,
             limits,
             client,
             session,
             version: connect.version,
-            packet_bytes_max: connect.packet_bytes_max as usize,
+            packet_bytes_max: connect.packet_bytes_max,
             problem_info: connect.request_problem_info,
             expiry_was_zero: connect.session_expiry_seconds == 0,
-            inbound,
+            // An idle connection holds no buffer.
+            inbound: if inbound.is_empty() { BytesMut::new() } else { inbound },
             outbound: BytesMut::new(),
             unflushed: false,
             deliveries: VecDeque::new(),
             window_full: false,
-            resume: Resume::default(),
-            builder: EnvelopeBuilder::default(),
-            answers: Answers::default(),
+            resume: None,
+            work: Lent::default(),
             last_topic: LastTopic::default(),
             aliases: Vec::new(),
             own_aliases: Aliases::new(aliases_max),
-            received: Batch::default(),
-            sent: Batch::default(),
+            will: None,
             heard,
-            patience,
+            patience_ms,
             timer,
         }
     }
 
-    /// Runs until the connection has ended, and says what it had in hand.
-    pub(crate) async fn run(&mut self) -> (End, VecDeque<Delivery>) {
+    /// Runs until the connection has ended, and says how.
+    pub(crate) async fn run(&mut self) -> End {
         let end = match self.live().await {
             Ok(never) => match never {},
             Err(end) => end,
         };
         Box::pin(self.say_goodbye(&end)).await;
-        (end, std::mem::take(&mut self.deliveries))
+        end
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {
@@ -275,30 +238,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         }
         loop {
             self.send().await?;
-            self.hub.telemetry.sent.add(&mut self.sent);
+            self.work.give_back(&self.hub.telemetry.sent);
             let woken = poll_fn(|cx| self.poll_woken(cx)).await.map_err(|error| End::of(&error))?;
             if let Some(kick) = woken.kicked {
-                let taken_over = kick.reason == Reason::SessionTakenOver;
-                let goodbye = if taken_over { self.last_words().await } else { None };
-                return Err(goodbye.unwrap_or(End::Kicked(kick)));
+                return Err(Box::pin(self.kicked(kick)).await);
             }
             if woken.outbox && self.session.outbox.is_hopeless() {
-                return Err(End::Kicked(HOPELESS));
+                return Err(End::Kicked(Arc::new(HOPELESS)));
             }
             // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this client is.
             if woken.outbox && self.deliveries.is_empty() {
                 let source = self.session.outbox.take(&mut self.deliveries);
-                self.resume.follow(source);
+                self.follow(source);
+            }
+            if woken.ticked {
+                self.tick()?;
             }
             match woken.read {
                 Some(0) => return Err(End::Lost("the client closed the connection".to_owned())),
                 Some(_) => self.process().await?,
                 None => {}
             }
-            if woken.ticked {
-                self.tick()?;
-            }
         }
+    }
+
+    /// How the connection ends that somebody else ends.
+    async fn kicked(&mut self, kick: Arc<Kick>) -> End {
+        let taken_over = kick.reason == Reason::SessionTakenOver;
+        let goodbye = if taken_over { self.last_words().await } else { None };
+        goodbye.unwrap_or(End::Kicked(kick))
     }
 
     /// Takes what the client had sent before another connection took its place; its goodbye, if that is there.
@@ -347,8 +315,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if let Some(timer) = &mut self.timer {
             woken.ticked = timer.as_mut().poll(cx).is_ready();
         }
-        let encodable =
-            woken.wrote && !self.window_full && (!self.deliveries.is_empty() || self.resume.has_ready());
+        let again = self.resume.as_ref().is_some_and(|resume| resume.has_ready());
+        let encodable = woken.wrote && !self.window_full && (again || !self.deliveries.is_empty());
         if encodable || woken.outbox || woken.read.is_some() || woken.ticked || woken.resumed {
             Poll::Ready(Ok(woken))
         } else {
@@ -389,6 +357,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 Poll::Ready(Ok(())) => {
                     let read = buffer.filled();
                     self.inbound.extend_from_slice(read);
+                    self.heard = Instant::now();
                     self.hub.telemetry.received.add_bytes(read.len());
                     Poll::Ready(Ok(read.len()))
                 }
@@ -400,7 +369,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Handles what was read, and gives the buffer back when it is empty.
     async fn process(&mut self) -> Result<(), End> {
-        self.heard = Instant::now();
         self.handle_packets().await?;
         if self.inbound.is_empty() {
             self.inbound = BytesMut::new();
@@ -409,13 +377,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     fn tick(&mut self) -> Result<(), End> {
-        let due = self.heard + self.patience;
+        let due = self.heard + Duration::from_millis(self.patience_ms.into());
         if Instant::now() >= due {
             return Err(End::KeepAlive);
         }
         if let Some(timer) = &mut self.timer {
             timer.as_mut().reset(due);
         }
+        // What a burst needed is not held for ever.
+        self.deliveries.shrink_to_fit();
+        self.session.outbox.shrink();
         Ok(())
     }
 

@@ -185,7 +185,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 return refused(Reason::NotAuthorized, denial.to_string());
             }
         };
-        self.sent.others(1);
+        self.work.sent.others(1);
         let data = Some(&*data).filter(|data| !data.is_empty() || reason != Reason::Success);
         encode_auth(&mut self.outbound, reason, name, data);
         Ok(())

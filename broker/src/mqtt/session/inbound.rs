@@ -49,11 +49,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             let parsed = self.parse_run(&buffer, &mut used);
             self.inbound = buffer;
             self.inbound.advance(used);
-            self.hub.telemetry.received.add(&mut self.received);
+            self.hub.telemetry.received.add(&mut self.work.received);
             // What came before a bad packet was good.
             self.settle().await?;
             match parsed? {
-                Some(control) => self.handle_control(control).await?,
+                // In a box, as all that is seldom waited for: it would be part of every idle connection's task.
+                Some(control) => Box::pin(self.handle_control(control)).await?,
                 None => return Ok(()),
             }
         }
@@ -66,7 +67,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             *used += head.len;
             let body = &packet[head.head_len..];
             if head.first >> 4 != 3 {
-                self.received.others(1);
+                self.work.received.others(1);
             }
             match head.first >> 4 {
                 3 => self.take_publish(head, body, buffer.len() - *used + head.len)?,
@@ -89,7 +90,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             4 => state.window.puback(id),
             5 => state.window.pubrec(id, ack.reason < 0x80),
             6 => {
-                let known = state.received.remove(&id) || self.answers.forget_received(id);
+                let known = state.received.remove(&id) || self.work.answers.forget_received(id);
                 drop(state);
                 self.take_pubrel(known, id);
                 return Ok(());
@@ -104,20 +105,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if first >> 4 == 5 && ack.reason < 0x80 {
             // [MQTT-4.3.3-1]; to an unknown id too, so that the client can be done with it.
             let known = if settled == Settled::Unknown { Reason::PacketIdNotFound } else { Reason::Success };
-            self.answers.acks.push((PUBREL, id, known));
+            self.work.answers.acks.push((PUBREL, id, known));
             if settled == Settled::Yes {
-                self.answers.note_id(|ids| Op::Taken { ids }, id, session.durable);
-                self.answers.must_wait |= session.durable;
+                self.work.answers.note_id(|ids| Op::Taken { ids }, id, session.durable);
+                self.work.answers.must_wait |= session.durable;
             }
         } else if settled == Settled::Yes {
-            self.answers.note_id(|ids| Op::Acked { ids }, id, session.durable);
+            self.work.answers.note_id(|ids| Op::Acked { ids }, id, session.durable);
         }
         if let Some(slot) =
             slot.filter(|slot| slot.shared && slot.place.is_in_log() && settled == Settled::Yes)
             && !session.durable
             && slot.stage != Stage::Pubcomp
         {
-            self.answers.ops.push(handled(std::iter::once(slot.place)));
+            self.work.answers.ops.push(handled(std::iter::once(slot.place)));
         }
         Ok(())
     }
@@ -127,13 +128,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn take_pubrel(&mut self, known: bool, id: u16) {
         // An unknown id is that of a message released before, whose PUBCOMP was lost; 0x92 would have mqtt.js tell its user
         // that the publish failed, though the message is through. [MQTT5-4.3.3-12]
-        self.answers.acks.push((PUBCOMP, id, Reason::Success));
-        if let Some(at) = self.answers.received.iter().position(|it| *it == id) {
+        self.work.answers.acks.push((PUBCOMP, id, Reason::Success));
+        if let Some(at) = self.work.answers.received.iter().position(|it| *it == id) {
             // It was received just now, and nothing was noted of that yet.
-            self.answers.received.remove(at);
+            self.work.answers.received.remove(at);
         } else if known {
-            self.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
-            self.answers.must_wait |= self.session.durable;
+            self.work.answers.note_id(|ids| Op::Released { ids }, id, self.session.durable);
+            self.work.answers.must_wait |= self.session.durable;
         }
     }
 
@@ -142,7 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         let publish = parse_publish(head.first, body, self.version)?;
         self.resolve_topic(&publish)?;
         if publish.qos == QoS::ExactlyOnce && self.is_repeated(&publish)? {
-            self.answers.acks.push((PUBREC, publish.packet_id, Reason::Success));
+            self.work.answers.acks.push((PUBREC, publish.packet_id, Reason::Success));
             return Ok(());
         }
         if !self.last_topic.allowed {
@@ -160,14 +161,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         } else {
             publish.properties
         };
-        if self.builder.is_empty() {
-            self.builder.reserve(coming);
+        if self.work.builder.is_empty() {
+            self.work.builder.reserve(coming);
         }
         let marks = Marks { qos: publish.qos, retain, interest: self.last_topic.interest };
-        self.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
-        self.received.publishes(publish.qos as u8, 1, head.len);
+        self.work.builder.push(&self.last_topic.topic, publish.payload, properties, marks);
+        self.work.received.publishes(publish.qos as u8, 1, head.len);
         if publish.qos == QoS::ExactlyOnce {
-            self.answers.received.push(publish.packet_id);
+            self.work.answers.received.push(publish.packet_id);
         }
         self.answer(&publish, Reason::Success);
         Ok(())
@@ -177,15 +178,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn answer(&mut self, publish: &PublishView<'_>, reason: Reason) {
         match publish.qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.answers.acks.push((PUBACK, publish.packet_id, reason)),
-            QoS::ExactlyOnce => self.answers.acks.push((PUBREC, publish.packet_id, reason)),
+            QoS::AtLeastOnce => self.work.answers.acks.push((PUBACK, publish.packet_id, reason)),
+            QoS::ExactlyOnce => self.work.answers.acks.push((PUBREC, publish.packet_id, reason)),
         }
     }
 
     /// Whether a QoS 2 publish was taken before and not released. [MQTT-4.3.3-2]
     fn is_repeated(&self, publish: &PublishView<'_>) -> Result<bool, End> {
         let state = self.session.state();
-        let coming = &self.answers.received;
+        let coming = &self.work.answers.received;
         if state.received.contains(&publish.packet_id) || coming.contains(&publish.packet_id) {
             return Ok(true);
         }
@@ -266,22 +267,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Sees to it that what was taken is where it was promised to be, and answers.
     async fn settle(&mut self) -> Result<(), End> {
-        if !self.session.durable {
-            self.session.state().received.extend(&self.answers.received);
-        } else if !self.answers.received.is_empty() {
-            self.answers.ops.push(Op::Received { ids: self.answers.received.clone() });
-            self.answers.must_wait = true;
+        let answers = &mut self.work.answers;
+        if answers.received.is_empty() {
+        } else if self.session.durable {
+            answers.ops.push(Op::Received { ids: answers.received.clone() });
+            answers.must_wait = true;
+        } else {
+            self.session.state().received.extend(&answers.received);
         }
-        if !self.builder.is_empty() {
+        if !self.work.builder.is_empty() {
             self.submit().await?;
-        } else if !self.answers.ops.is_empty() {
+        } else if !self.work.answers.ops.is_empty() {
             self.log_ops().await?;
         }
-        self.session.state().received.extend(self.answers.received.drain(..));
-        self.answers.must_wait = false;
         let problem_info = self.problem_info;
-        self.sent.others(self.answers.acks.len());
-        for (first, packet_id, reason) in self.answers.acks.drain(..) {
+        let work = &mut *self.work;
+        if !work.answers.received.is_empty() {
+            self.session.state().received.extend(work.answers.received.drain(..));
+        }
+        work.answers.must_wait = false;
+        work.sent.others(work.answers.acks.len());
+        for (first, packet_id, reason) in work.answers.acks.drain(..) {
             let words = if problem_info { words_of(reason) } else { None };
             encode_ack_with(&mut self.outbound, self.version, first, packet_id, reason, words);
         }
@@ -290,10 +296,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Sends what was published on its way, to the disk first if somebody needs that.
     async fn submit(&mut self) -> Result<(), End> {
-        let count = self.builder.len();
-        let bytes = self.builder.frame_bytes();
-        let logged = self.builder.interest().durable || self.builder.has_retained();
-        let envelope = self.builder.seal(&Origin {
+        let count = self.work.builder.len();
+        let bytes = self.work.builder.frame_bytes();
+        let logged = self.work.builder.interest().durable || self.work.builder.has_retained();
+        let envelope = self.work.builder.seal(&Origin {
             publisher: self.client.connection,
             client_id: &self.client.client_id,
             user: self.client.identity.user.as_deref(),
@@ -305,15 +311,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 return self.withhold(&error);
             }
         } else {
-            if !self.answers.ops.is_empty() && self.log_ops().await? == Kept::No {
+            if !self.work.answers.ops.is_empty() && self.log_ops().await? == Kept::No {
                 return Ok(());
             }
             self.hub.spine.publish(envelope);
         }
-        self.hold().await;
-        if let Some(wait) = self.throttle.note(count as u64, bytes as u64) {
+        if self.hub.spine.is_lagging() || self.client.held_until_ms() > 0 {
+            Box::pin(self.hold()).await;
+        }
+        if let Some(wait) = self.throttle.note(self.limits.publish_rate, count as u64, bytes as u64) {
             self.hub.telemetry.throttles_total.add(1);
-            tokio::time::sleep(wait.min(THROTTLE_MAX)).await;
+            Box::pin(tokio::time::sleep(wait.min(THROTTLE_MAX))).await;
         }
         Ok(())
     }
@@ -322,14 +330,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     fn log(&mut self, envelope: Option<Envelope>) -> Logged {
         let retaining = envelope.as_ref().filter(|envelope| envelope.has_retained());
         let writes = retaining.map(retained::writes_of).unwrap_or_default();
-        let ops = std::mem::take(&mut self.answers.ops);
+        let ops = std::mem::take(&mut self.work.answers.ops);
         let sessions = if ops.is_empty() { Bytes::new() } else { ops_bytes(&self.session.client_id, &ops) };
         // Under the lock: in a row that is written now a packet id is received if, and only if, its message is in the log
         // before. Else a crash would have it taken for repeated and lost, or taken twice.
         let mut state = self.session.state();
         let logged = self.hub.ingress.log(Entry { envelope, sessions, writes });
         if self.session.durable {
-            state.received.extend(&self.answers.received);
+            state.received.extend(&self.work.answers.received);
         }
         self.session.touch();
         logged
@@ -338,7 +346,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Puts what happened to the session into the log, and waits for that if some answer must.
     async fn log_ops(&mut self) -> Result<Kept, End> {
         let logged = self.log(None);
-        if self.answers.must_wait
+        if self.work.answers.must_wait
             && let Err(error) = logged.await
         {
             self.withhold(&error)?;
@@ -349,17 +357,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Nothing was promised: an MQTT 5 publisher is told so, another finds its connection closed and will send again.
     fn withhold(&mut self, error: &LogRefused) -> Result<(), End> {
-        let received = std::mem::take(&mut self.answers.received);
+        let received = std::mem::take(&mut self.work.answers.received);
         self.session.state().received.retain(|id| !received.contains(id));
         if self.session.durable {
             self.session.note_unlogged();
         }
-        let only_publishes = self.answers.acks.iter().all(|(first, ..)| matches!(*first, PUBACK | PUBREC));
+        let only_publishes =
+            self.work.answers.acks.iter().all(|(first, ..)| matches!(*first, PUBACK | PUBREC));
         if self.version != Version::V5 || !only_publishes {
-            self.answers.acks.clear();
+            self.work.answers.acks.clear();
             return refused(Reason::ServerUnavailable, error.detail.clone());
         }
-        for (first, id, reason) in &mut self.answers.acks {
+        for (first, id, reason) in &mut self.work.answers.acks {
             // What was taken before and is sent again stays taken.
             let is_new = *first == PUBACK || received.contains(id);
             if is_new && *reason == Reason::Success {

@@ -22,6 +22,7 @@ use super::sessions::{TABLE, delete_row, ends_at_ms, handled, ops_bytes, shared_
 use super::share::Share;
 use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
+use super::uuid::Uuid;
 use crate::report::chain;
 use crate::store::{AppendError, Appended, CommitError, Query, ReadError, Record, Row, Seq, Write};
 
@@ -160,7 +161,7 @@ impl Hub {
             table: TABLE.to_owned(),
             hash: String::new(),
             sort: session.client_id.to_string(),
-            value: write_row(self.store.end(), owed_from, &session.session_id, state).into(),
+            value: write_row(self.store.end(), owed_from, session.session_id, state).into(),
             expires_at_ms: None,
         }
     }
@@ -275,7 +276,7 @@ struct Restored<'a> {
 }
 
 impl Restored<'_> {
-    fn add(&mut self, client_id: &Arc<str>, session_id: String, state: State, owed_from: Option<Seq>) {
+    fn add(&mut self, client_id: &Arc<str>, session_id: Uuid, state: State, owed_from: Option<Seq>) {
         let hub = self.hub;
         let outbox = Outbox::new(true, hub.limits().outbox, Arc::clone(&hub.telemetry.drops));
         let known_through = owed_from.map_or(0, |_| hub.store.durable_end());
@@ -290,7 +291,7 @@ impl Restored<'_> {
     fn apply(&mut self, client_id: &str, op: &Op, seq: Seq) {
         if let Op::Begin { session_id } = op {
             self.remove(client_id);
-            self.add(&Arc::from(client_id), session_id.clone(), State::default(), None);
+            self.add(&Arc::from(client_id), *session_id, State::default(), None);
             return;
         }
         let Some(session) = self.hub.sessions.get(client_id) else { return };

@@ -1,5 +1,7 @@
 //! Lifecycle events: what `$aws/events/…` tells of clients that come, go and subscribe (SEMANTICS §2).
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::super::codec::QoS;
@@ -7,6 +9,7 @@ use super::super::envelope::{EnvelopeBuilder, Interest, Marks, Origin, SERVER};
 use super::Hub;
 use super::client::Client;
 use super::session::Session;
+use super::uuid::Uuid;
 
 /// The topics under which lifecycle events are published begin with this.
 pub const PREFIX: &str = "$aws/events/";
@@ -60,7 +63,7 @@ pub(crate) mod reason {
 impl Hub {
     pub(crate) fn announce_connected(&self, client: &Client, session: &Session) {
         let event = LifecycleEvent {
-            ip_address: Some(client.ip.clone()),
+            ip_address: Some(client.ip.to_string()),
             version_number: Some(client.version_number),
             ..self.event_of(client, session, "connected")
         };
@@ -77,14 +80,14 @@ impl Hub {
         self.announce("presence/disconnected", client.identity.user.as_deref(), &event);
     }
 
-    pub(crate) fn announce_refused(&self, client_id: &str, ip: String, session_id: String) {
+    pub(crate) fn announce_refused(&self, client_id: &str, ip: IpAddr) {
         let event = LifecycleEvent {
             client_id: client_id.to_owned(),
             timestamp: self.clock.now_ms(),
             event_type: "connect_failed".to_owned(),
-            session_identifier: session_id,
+            session_identifier: Uuid::random().to_string(),
             principal_identifier: "guest".to_owned(),
-            ip_address: Some(ip),
+            ip_address: Some(ip.to_string()),
             connect_failure_reason: Some("AUTHORIZATION_FAILED".to_owned()),
             ..LifecycleEvent::default()
         };
@@ -109,7 +112,7 @@ impl Hub {
             client_id: client.client_id.to_string(),
             timestamp: self.clock.now_ms(),
             event_type: kind.to_owned(),
-            session_identifier: session.session_id.clone(),
+            session_identifier: session.session_id.to_string(),
             principal_identifier: client.identity.principal().to_owned(),
             ..LifecycleEvent::default()
         }

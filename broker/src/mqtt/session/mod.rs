@@ -25,8 +25,11 @@ mod state;
 mod subscribe;
 mod subscriptions;
 mod throttle;
+mod uuid;
 mod wills;
+mod work;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,12 +43,12 @@ use tokio_util::sync::CancellationToken;
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
 use super::spine::{ReaderOptions, SharedSpine, SpineStats};
-use crate::auth::{Auth, Denial, Identity};
+use crate::auth::{ADMIN, Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
 use crate::store::{ReadError, Seq, Store, Write};
 use crate::telemetry::{Open, Telemetry, Transport};
 
-pub use connect::{Peer, serve};
+pub use connect::{Begun, Peer, begin, serve};
 pub(crate) use connection::ClosedInOrder;
 pub use figures::Figures;
 pub use from_log::envelope_of;
@@ -65,6 +68,13 @@ use wills::Wills;
 /// Resolves to a record's place in the log once it is on disk and its messages are on the spine, or says why it will not
 /// be.
 pub type Logged = Pin<Box<dyn Future<Output = Result<Seq, LogRefused>> + Send>>;
+
+/// The server stops.
+const STOPPED: Kick = Kick {
+    reason: Reason::ServerShuttingDown,
+    detail: Cow::Borrowed("the server is shutting down"),
+    lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
+};
 
 /// What is to be in the log, all or nothing.
 #[derive(Debug)]
@@ -292,6 +302,11 @@ impl Hub {
         self.clock.now_ms()
     }
 
+    /// The operator, who has shown that by other means than a password.
+    pub fn known_operator(&self) -> Result<Identity, Denial> {
+        self.auth.identify(Arc::from(ADMIN), "")
+    }
+
     /// The operator, if this is the name and password.
     pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
         self.auth.operator(name, password).await
@@ -360,11 +375,7 @@ impl Hub {
         self.stopping.cancel();
         let clients = self.registry.all();
         for client in &clients {
-            client.kick(Kick {
-                reason: Reason::ServerShuttingDown,
-                detail: "the server is shutting down".into(),
-                lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
-            });
+            client.kick(STOPPED);
         }
         for client in &clients {
             client.ended().await;

@@ -18,7 +18,8 @@ use crate::store::{AppendError, Appended};
 #[derive(Debug)]
 pub(super) struct Aliases {
     max: u16,
-    set: HashMap<Box<[u8]>, u16, FxBuildHasher>,
+    /// None before the first.
+    set: Option<Box<HashMap<Box<[u8]>, u16, FxBuildHasher>>>,
 }
 
 /// What stands for a topic in a PUBLISH.
@@ -32,7 +33,7 @@ pub(super) struct Alias {
 impl Aliases {
     /// At most `max`; none if it is zero.
     pub(super) fn new(max: u16) -> Aliases {
-        Aliases { max, set: HashMap::default() }
+        Aliases { max, set: None }
     }
 
     /// The alias of a topic. The first topics get one, and keep it.
@@ -40,14 +41,15 @@ impl Aliases {
         if self.max == 0 {
             return Alias { number: None, with_topic: true };
         }
-        if let Some(number) = self.set.get(topic) {
+        let set = self.set.get_or_insert_default();
+        if let Some(number) = set.get(topic) {
             return Alias { number: Some(*number), with_topic: false };
         }
-        let next = u16::try_from(self.set.len() + 1).unwrap_or(u16::MAX);
+        let next = u16::try_from(set.len() + 1).unwrap_or(u16::MAX);
         if next > self.max {
             return Alias { number: None, with_topic: true };
         }
-        self.set.insert(Box::from(topic), next);
+        set.insert(Box::from(topic), next);
         Alias { number: Some(next), with_topic: true }
     }
 }
@@ -63,17 +65,29 @@ struct Sending {
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Encodes what there is to send. What of it is QoS 2 and of a durable session is on disk when this resolves.
     pub(super) async fn send(&mut self) -> Result<(), End> {
-        if let Some(error) = &self.resume.lost {
+        if let Some(error) = self.resume.as_ref().and_then(|resume| resume.lost.as_ref()) {
             let detail = format!("what this session was owed cannot be read: {error}");
             return Err(End::Refused(ProtocolError::new(Reason::QuotaExceeded, detail)));
         }
         self.window_full = false;
         self.encode_again(CHUNK_BYTES);
-        if self.resume.is_first() {
+        if self.resume.as_ref().is_some_and(|resume| resume.is_first()) {
             return Ok(());
         }
         let before = self.outbound.len();
-        let Some((op, mut appended)) = self.encode_deliveries(CHUNK_BYTES) else { return Ok(()) };
+        match self.encode_deliveries(CHUNK_BYTES) {
+            Some((op, appended)) => Box::pin(self.await_sent(before, op, appended)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves once what was encoded behind `before` is noted on disk.
+    async fn await_sent(
+        &mut self,
+        before: usize,
+        op: Op,
+        mut appended: Result<Appended, AppendError>,
+    ) -> Result<(), End> {
         loop {
             match appended {
                 Ok(appended) => {
@@ -108,7 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             if self.is_verbatim(&delivery) {
                 let frames = delivery.envelope.frames(delivery.first as usize, delivery.count as usize);
                 self.outbound.extend_from_slice(frames);
-                self.sent.publishes(0, u64::from(delivery.count), frames.len());
+                self.work.sent.publishes(0, u64::from(delivery.count), frames.len());
                 self.session.outbox.written(before);
                 continue;
             }
@@ -191,7 +205,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Whether the PUBLISH of a message is no larger than the client takes. [MQTT-3.1.2-24]
     pub(super) fn fits(&self, envelope: &Envelope, index: usize, qos: QoS, subscription_ids: &[u32]) -> bool {
-        if self.packet_bytes_max >= u32::MAX as usize {
+        if self.packet_bytes_max == u32::MAX {
             return true;
         }
         let message = envelope.message(index);
@@ -209,7 +223,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             dup: false,
             packet_id: 0,
         };
-        publish_len(self.version, &publish) <= self.packet_bytes_max
+        publish_len(self.version, &publish) <= self.packet_bytes_max as usize
     }
 
     /// How long a message may still wait, in seconds; `None` if its time is over.
@@ -306,7 +320,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         };
         let before = self.outbound.len();
         encode_publish(&mut self.outbound, self.version, &publish);
-        self.sent.publishes(qos as u8, 1, self.outbound.len() - before);
+        self.work.sent.publishes(qos as u8, 1, self.outbound.len() - before);
     }
 }
 

@@ -303,6 +303,11 @@ impl Outbox {
         queue.hopeless = queue.bytes > self.limits.bytes_max || queue.messages > self.limits.messages_max;
     }
 
+    /// Gives back what room nothing waits in.
+    pub(crate) fn shrink(&self) {
+        self.lock().deliveries.shrink_to_fit();
+    }
+
     /// Ready when there are deliveries and the connection takes some now, or when it is hopelessly behind.
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, takes: bool) -> Poll<()> {
         if takes && self.filled.load(Ordering::Acquire) {

@@ -110,6 +110,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::auth::{Auth, Credentials, PasswordHash, Policy};
 
@@ -117,7 +119,7 @@ mod tests {
         let auth = Auth::new(true, Policy::admin(), PasswordHash::of("x", [0; 16]));
         let credentials = Credentials { client_id, username: None, password: None };
         let identity = Arc::new(auth.authenticate(credentials).await.unwrap());
-        ClientParts { connection, client_id: Arc::from(client_id), identity, ip: String::new() }
+        ClientParts { connection, client_id: Arc::from(client_id), identity, ip: Ipv4Addr::LOCALHOST.into() }
     }
 
     #[tokio::test]

@@ -79,7 +79,7 @@ impl Resume {
     }
 
     /// Goes where the outbox says that more comes from.
-    pub(super) fn follow(&mut self, source: Source) {
+    fn follow(&mut self, source: Source) {
         if let Source::Log { from, through } = source {
             self.log = Some((from, through));
         }
@@ -88,12 +88,19 @@ impl Resume {
     fn is_idle(&self) -> bool {
         self.reading.is_none() && self.again.is_empty()
     }
+
+    /// Whether nothing is owed any more.
+    fn is_done(&self) -> bool {
+        let read = self.assigned.is_empty() && self.log.is_none() && self.read_through.is_none();
+        read && self.is_idle() && self.retained.is_empty() && self.lost.is_none()
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Takes the session up: what was sent before comes first. [MQTT-4.4.0-1]
     pub(super) fn take_up(&mut self) {
         let session = Arc::clone(&self.session);
+        let mut resume = Box::<Resume>::default();
         let state = session.state();
         for (packet_id, slot) in state.window.iter() {
             if slot.stage == Stage::Pubcomp {
@@ -101,32 +108,52 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 continue;
             }
             let envelope = state.window.kept(packet_id).cloned();
-            self.resume.unread += usize::from(envelope.is_none());
-            self.resume.again.push_back(Again { packet_id, slot, envelope });
+            resume.unread += usize::from(envelope.is_none());
+            resume.again.push_back(Again { packet_id, slot, envelope });
         }
-        self.resume.assigned = state.assigned.iter().copied().collect();
+        resume.assigned = state.assigned.iter().copied().collect();
         // Under the lock, so that what is assigned from now on is queued.
         session.outbox.attach();
+        drop(state);
+        self.keep(resume);
+    }
+
+    /// Goes where the outbox says that more comes from.
+    pub(super) fn follow(&mut self, source: Source) {
+        if source != Source::Live {
+            self.resume.get_or_insert_default().follow(source);
+        }
+    }
+
+    /// Puts back what was taken, while something is owed.
+    fn keep(&mut self, resume: Box<Resume>) {
+        self.resume = Some(resume).filter(|resume| !resume.is_done());
     }
 
     /// Reads on where there is something to read; true if something was found.
     pub(super) fn poll_resume(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(mut resume) = self.resume.take() else { return false };
+        let found = self.poll_reading(&mut resume, cx);
+        self.keep(resume);
+        found
+    }
+
+    fn poll_reading(&mut self, resume: &mut Resume, cx: &mut Context<'_>) -> bool {
         let mut found_any = false;
         loop {
-            if self.resume.reading.is_none() && !self.start_reading() {
-                return self.step_retained() || found_any;
+            if resume.reading.is_none() && !self.start_reading(resume) {
+                return self.step_retained(resume) || found_any;
             }
-            let Some(reading) = &mut self.resume.reading else { return found_any };
+            let Some(reading) = &mut resume.reading else { return found_any };
             let Poll::Ready(found) = reading.as_mut().poll(cx) else { return found_any };
-            self.resume.reading = None;
+            resume.reading = None;
             found_any = true;
-            self.accept(found);
+            self.accept(resume, found);
         }
     }
 
     /// Starts the next read; false if there is none to do now.
-    fn start_reading(&mut self) -> bool {
-        let resume = &mut self.resume;
+    fn start_reading(&mut self, resume: &mut Resume) -> bool {
         let hub = Arc::clone(&self.hub);
         if resume.unread > 0 {
             let unread = resume.again.iter().filter(|again| again.envelope.is_none());
@@ -156,18 +183,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         true
     }
 
-    fn accept(&mut self, found: Found) {
+    fn accept(&mut self, resume: &mut Resume, found: Found) {
         match found {
             Found::Again(Ok(envelopes)) => {
-                self.resume.unread = 0;
+                resume.unread = 0;
                 let mut envelopes = envelopes.into_iter();
-                for again in self.resume.again.iter_mut().filter(|again| again.envelope.is_none()) {
+                for again in resume.again.iter_mut().filter(|again| again.envelope.is_none()) {
                     again.envelope = envelopes.next().flatten();
                 }
-                self.give_up_unreadable();
+                self.give_up_unreadable(resume);
             }
             Found::Assigned(Ok(envelopes)) => {
-                let runs = std::mem::take(&mut self.resume.assigned);
+                let runs = std::mem::take(&mut resume.assigned);
                 for (run, envelope) in runs.into_iter().zip(envelopes) {
                     let Some(envelope) = envelope else { continue };
                     let delivery = self.assigned_delivery(run, envelope);
@@ -180,24 +207,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                     self.session.outbox.took(delivery.bytes());
                 }
                 self.deliveries.extend(chunk.deliveries);
-                self.resume.read_through = Some(chunk.through);
+                resume.read_through = Some(chunk.through);
             }
             Found::Again(Err(error)) | Found::Assigned(Err(error)) | Found::Owed(Err(error)) => {
-                self.resume.lost = Some(crate::report::chain(&error));
+                resume.lost = Some(crate::report::chain(&error));
             }
         }
     }
 
     /// Frees the packet ids of messages that the log has dropped.
-    fn give_up_unreadable(&mut self) {
-        let gone: Vec<u16> = self
-            .resume
+    fn give_up_unreadable(&mut self, resume: &mut Resume) {
+        let gone: Vec<u16> = resume
             .again
             .iter()
             .filter(|again| again.envelope.is_none())
             .map(|again| again.packet_id)
             .collect();
-        self.resume.again.retain(|again| again.envelope.is_some());
+        resume.again.retain(|again| again.envelope.is_some());
         self.hub.telemetry.drops.log_dropped.add(gone.len() as u64);
         let mut state = self.session.state();
         for packet_id in gone {
@@ -207,13 +233,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// Takes the next retained messages; true if there were any.
-    fn step_retained(&mut self) -> bool {
-        if !self.deliveries.is_empty() || !self.resume.is_idle() {
+    fn step_retained(&mut self, resume: &mut Resume) -> bool {
+        if !self.deliveries.is_empty() || !resume.is_idle() {
             return false;
         }
         let now_ms = self.hub.clock.now_ms();
         let mut found = Vec::new();
-        while let Some(wanted) = self.resume.retained.front_mut() {
+        while let Some(wanted) = resume.retained.front_mut() {
             let more = self.hub.retained.step(&mut wanted.cursor, now_ms, STEP_TOPICS, &mut found);
             for envelope in found.drain(..) {
                 if !self.session.may_receive(envelope.message(0).topic()) {
@@ -224,7 +250,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 self.deliveries.push_back(delivery);
             }
             if !more {
-                self.resume.retained.pop_front();
+                resume.retained.pop_front();
             }
             if more || !self.deliveries.is_empty() {
                 return true;
@@ -235,14 +261,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Sends what was sent before, as far as the window goes.
     pub(super) fn encode_again(&mut self, enough: usize) {
+        let Some(mut resume) = self.resume.take() else { return };
+        self.encode_waiting(&mut resume, enough);
+        self.keep(resume);
+    }
+
+    fn encode_waiting(&mut self, resume: &mut Resume, enough: usize) {
         let out = usize::from(self.session.state().window.outstanding());
-        let mut waiting = self.resume.again.len();
+        let mut waiting = resume.again.len();
         while self.outbound.len() < enough {
             if out.saturating_sub(waiting) >= usize::from(self.window_max) {
                 self.window_full = true;
                 return;
             }
-            let Some(again) = self.resume.again.pop_front_if(|again| again.envelope.is_some()) else {
+            let Some(again) = resume.again.pop_front_if(|again| again.envelope.is_some()) else {
                 return;
             };
             self.encode_one_again(&again);
@@ -310,7 +342,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         } else {
             window.pubrec(packet_id, false);
         }
-        self.answers.note_id(|ids| Op::Acked { ids }, packet_id, self.session.durable);
+        self.work.answers.note_id(|ids| Op::Acked { ids }, packet_id, self.session.durable);
     }
 }
 

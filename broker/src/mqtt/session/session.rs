@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use super::outbox::Outbox;
 use super::state::State;
+use super::uuid::Uuid;
 use crate::auth::{Action, Auth, Identity};
 
 /// A session. One that ends with its connection is made for that connection; a durable one is kept in the log.
@@ -17,7 +18,7 @@ pub(crate) struct Session {
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
     /// The UUID of lifecycle events.
-    pub(crate) session_id: String,
+    pub(crate) session_id: Uuid,
     /// Whether it outlives its connection.
     pub(crate) durable: bool,
     pub(crate) outbox: Outbox,
@@ -34,7 +35,7 @@ impl Session {
     pub(crate) fn new(
         number: u64,
         client_id: Arc<str>,
-        session_id: String,
+        session_id: Uuid,
         durable: bool,
         outbox: Outbox,
         state: State,

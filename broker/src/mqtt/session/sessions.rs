@@ -17,6 +17,7 @@ use super::session::Session;
 use super::share::Share;
 use super::state::{Op, Place, Sent, Stage, State, write_ops};
 use super::subscriptions::{Subscriber, WantedFilter};
+use super::uuid::Uuid;
 use crate::store::{AppendError, Appended, Record, Write};
 
 /// The table of sessions: sort is the client id.
@@ -141,7 +142,6 @@ impl Hub {
         client_id: &Arc<str>,
         clean_start: bool,
         expiry_seconds: u32,
-        session_id: String,
     ) -> Result<(Arc<Session>, bool), SessionRefused> {
         if let Some(session) = self.sessions.get(client_id) {
             let resumes = !clean_start && !self.is_cut_off(&session);
@@ -158,9 +158,9 @@ impl Hub {
         let durable = expiry_seconds > 0;
         let outbox = Outbox::new(durable, self.limits().outbox, Arc::clone(&self.telemetry.drops));
         let state = State { expiry_seconds, ..State::default() };
-        let number = self.sessions.number();
+        let (number, session_id) = (self.sessions.number(), Uuid::random());
         let session =
-            Arc::new(Session::new(number, Arc::clone(client_id), session_id.clone(), durable, outbox, state));
+            Arc::new(Session::new(number, Arc::clone(client_id), session_id, durable, outbox, state));
         if durable {
             let sessions_max = self.limits().sessions_max;
             if !self.sessions.insert(&session, sessions_max) {

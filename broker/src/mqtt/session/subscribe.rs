@@ -35,7 +35,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             }
             Control::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters).await,
             Control::PingRequest => {
-                self.sent.others(1);
+                self.work.sent.others(1);
                 encode_pingresp(&mut self.outbound);
                 Ok(())
             }
@@ -74,7 +74,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             codes.iter_mut().filter(|code| **code as u8 <= 2).for_each(|code| *code = Reason::QuotaExceeded);
             admitted.clear();
         }
-        self.sent.others(1);
+        self.work.sent.others(1);
         encode_suback(&mut self.outbound, self.version, packet_id, &codes);
         let topics: Vec<String> = admitted.iter().map(|it| it.wanted.filter.clone()).collect();
         for it in admitted {
@@ -130,13 +130,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             // What was to be sent for the subscription before is sent for this one: there is one for each at most.
             self.forget_retained(it.filter.filter.as_str());
             let cursor = RetainedCursor::new(it.filter.filter);
-            self.resume.retained.push_back(RetainedWanted { cursor, qos: it.wanted.qos, subscription_id });
+            let wanted = RetainedWanted { cursor, qos: it.wanted.qos, subscription_id };
+            self.resume.get_or_insert_default().retained.push_back(wanted);
         }
     }
 
     /// Retained messages that were not read yet are not sent any more. [MQTT-3.10.4-2]
     fn forget_retained(&mut self, filter: &str) {
-        self.resume.retained.retain(|it| it.cursor.filter().as_str() != filter);
+        if let Some(resume) = &mut self.resume {
+            resume.retained.retain(|it| it.cursor.filter().as_str() != filter);
+        }
     }
 
     async fn unsubscribe(&mut self, packet_id: u16, filters: &[impl AsRef<str>]) -> Result<(), End> {
@@ -173,7 +176,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         for filter in &gone {
             self.forget_retained(filter);
         }
-        self.sent.others(1);
+        self.work.sent.others(1);
         encode_unsuback(&mut self.outbound, self.version, packet_id, &codes);
         if !gone.is_empty() {
             self.hub.announce_subscriptions(&self.client, &self.session, "unsubscribed", gone);

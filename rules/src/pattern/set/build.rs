@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::super::test::Test;
 use super::super::{Condition, Pattern};
 use super::hits::Sizes;
+use super::lists::Lists;
 use super::matcher::{Matcher, TextTables};
 use super::paths::Paths;
-use super::plan::{Plan, Shows};
+use super::plan::{Plan, PlanBuilder, Shows};
 use super::{PatternSet, SetAlternative, SetCondition, Target};
 
 /// Tests and conditions with their numbers.
@@ -33,7 +34,7 @@ pub(super) fn build<'pattern>(patterns: impl IntoIterator<Item = (u32, &'pattern
         for alternative in &pattern.alternatives {
             let conditions =
                 alternative.iter().map(|condition| builder.condition(condition, &mut paths)).collect();
-            builder.alternatives.push(SetAlternative { rule, conditions });
+            builder.alternatives.push(SetAlternative { rule, is_only: false, conditions });
         }
     }
     builder.finish(paths)
@@ -56,7 +57,7 @@ impl<'pattern> Builder<'pattern> {
             return known;
         }
         let path = paths.add(&condition.path);
-        let mut exclusions = Vec::new();
+        let first = self.exclusions;
         for test in &condition.tests {
             match test {
                 Test::Absent => {}
@@ -64,15 +65,15 @@ impl<'pattern> Builder<'pattern> {
                     for test in excluded {
                         self.test(path, test, Target::Exclusion(self.exclusions));
                     }
-                    exclusions.push(self.exclusions);
                     self.exclusions += 1;
                 }
                 test => self.test(path, test, Target::Condition(next)),
             }
         }
         let allows_absence = condition.allows_absence();
+        let exclusions = (first, self.exclusions);
         let condition = Arc::clone(condition);
-        self.conditions.push(SetCondition { path, condition, exclusions, allows_absence });
+        self.conditions.push(SetCondition { path, exclusions, allows_absence, condition });
         next
     }
 
@@ -86,7 +87,12 @@ impl<'pattern> Builder<'pattern> {
         self.targets[known as usize].push(target);
     }
 
-    fn finish(self, paths: Paths) -> PatternSet {
+    fn finish(mut self, paths: Paths) -> PatternSet {
+        let mut of_rule = vec![0_usize; self.ids.len()];
+        self.alternatives.iter().for_each(|alternative| of_rule[alternative.rule as usize] += 1);
+        for alternative in &mut self.alternatives {
+            alternative.is_only = of_rule[alternative.rule as usize] == 1;
+        }
         let mut tables = TextTables::default();
         let mut by_path = vec![Vec::new(); paths.len()];
         for (number, &(path, test)) in (0..).zip(&self.tests) {
@@ -107,7 +113,7 @@ impl<'pattern> Builder<'pattern> {
             paths,
             matchers,
             tables,
-            targets: self.targets,
+            targets: Lists::new(self.targets),
             conditions: self.conditions,
             alternatives: self.alternatives,
             ids: self.ids,
@@ -126,7 +132,7 @@ fn plan(conditions: &[SetCondition], alternatives: &[SetAlternative], paths: usi
     }
     let shows = |condition: u32| match &conditions[condition as usize] {
         SetCondition { allows_absence: true, .. } => Shows::Always,
-        SetCondition { path, exclusions, .. } if !exclusions.is_empty() => Shows::WithValues(*path),
+        SetCondition { path, exclusions: (first, end), .. } if first < end => Shows::WithValues(*path),
         _ => Shows::Noted,
     };
     let rank = |condition: u32| {
@@ -138,13 +144,13 @@ fn plan(conditions: &[SetCondition], alternatives: &[SetAlternative], paths: usi
             Shows::Always => 3,
         }
     };
-    let mut plan = Plan::new(paths);
+    let mut plan = PlanBuilder::new(paths);
     for (number, alternative) in (0..).zip(alternatives) {
         let mut ordered = alternative.conditions.clone();
         ordered.sort_by_key(|&condition| (rank(condition), popularity[condition as usize], condition));
         plan.add(number, ordered.into_iter().map(|condition| (condition, shows(condition))));
     }
-    plan
+    plan.finish()
 }
 
 /// Whether a test asks for one value.

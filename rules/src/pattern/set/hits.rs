@@ -12,6 +12,8 @@ pub(super) struct Hits {
     paths: Vec<AtPath>,
     /// The paths with values.
     pub(super) present: Vec<u32>,
+    /// Whether some value lies in an element of an array.
+    pub(super) has_arrays: bool,
     /// By rule: the event that last matched it.
     rules: Vec<u32>,
 }
@@ -52,6 +54,7 @@ impl Hits {
         self.event += 1;
         self.met.clear();
         self.present.clear();
+        self.has_arrays = false;
         grow(&mut self.conditions, sizes.conditions);
         grow(&mut self.exclusions, sizes.exclusions);
         grow(&mut self.paths, sizes.paths);
@@ -68,6 +71,7 @@ impl Hits {
         }
         at.values += 1;
         at.is_in_array |= is_in_array;
+        self.has_arrays |= is_in_array;
     }
 
     /// Notes that a value meets a condition.

@@ -177,7 +177,7 @@ fn bracket_or_quote(bytes: &[u8]) -> usize {
     let (chunks, rest) = bytes.as_chunks::<8>();
     for (index, chunk) in chunks.iter().enumerate() {
         let word = u64::from_le_bytes(*chunk);
-        let brackets = zeros((word | EACH * ALIKE) ^ (EACH * 0x7f));
+        let brackets = zeros((word | (EACH * ALIKE)) ^ (EACH * 0x7f));
         let hits = brackets | zeros(word ^ (EACH * u64::from(b'"')));
         if hits != 0 {
             return index * 8 + hits.trailing_zeros() as usize / 8;

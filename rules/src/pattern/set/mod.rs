@@ -10,10 +10,13 @@ mod build;
 mod hits;
 mod intervals;
 mod json;
+mod lists;
 mod matcher;
 mod paths;
 mod plan;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::str;
@@ -25,6 +28,7 @@ use super::matching::wanted;
 use super::test::Scalar;
 use super::{Condition, EVENT_BYTES_MAX, Pattern};
 use hits::{Hits, Sizes};
+use lists::Lists;
 use matcher::{Matcher, TextTables};
 use paths::Paths;
 use plan::Plan;
@@ -38,7 +42,7 @@ pub struct PatternSet {
     matchers: Vec<Option<Matcher>>,
     tables: TextTables,
     /// By test: what passing it means.
-    targets: Vec<Vec<Target>>,
+    targets: Lists<Target>,
     conditions: Vec<SetCondition>,
     alternatives: Vec<SetAlternative>,
     /// By rule: the id it was given with.
@@ -60,15 +64,17 @@ enum Target {
 #[derive(Debug)]
 struct SetCondition {
     path: u32,
-    condition: Arc<Condition>,
-    /// The numbers of its `anything-but`.
-    exclusions: Vec<u32>,
+    /// The number of its first `anything-but`, and that behind its last.
+    exclusions: (u32, u32),
     allows_absence: bool,
+    condition: Arc<Condition>,
 }
 
 #[derive(Debug)]
 struct SetAlternative {
     rule: u32,
+    /// Whether the rule has no other.
+    is_only: bool,
     conditions: Vec<u32>,
 }
 
@@ -144,15 +150,18 @@ impl PatternSet {
         self.plan.for_each(hits, pending, is_met, |alternative| met.push(alternative));
         for &number in &*met {
             let alternative = &self.alternatives[number as usize];
-            if hits.has_matched(alternative.rule) {
+            if !alternative.is_only && hits.has_matched(alternative.rule) {
                 continue;
             }
-            if self.is_within_arrays(hits, alternative)
+            if hits.has_arrays
+                && self.is_within_arrays(hits, alternative)
                 && !self.is_consistent(event, values, alternative, consistency)?
             {
                 continue;
             }
-            hits.match_rule(alternative.rule);
+            if !alternative.is_only {
+                hits.match_rule(alternative.rule);
+            }
             found(self.ids[alternative.rule as usize]);
         }
         Ok(())
@@ -166,8 +175,8 @@ impl PatternSet {
             hits.add_value(value.path, value.element != ROOT);
             let Some(matcher) = &self.matchers[value.path as usize] else { continue };
             matcher.for_each(values.token(value, event), &self.tables, folded, |test| {
-                for target in &self.targets[test as usize] {
-                    match *target {
+                for &target in self.targets.get(test) {
+                    match target {
                         Target::Condition(condition) => hits.meet(condition),
                         Target::Exclusion(exclusion) => hits.exclude(exclusion, index),
                     }
@@ -179,10 +188,11 @@ impl PatternSet {
     /// Whether a condition is met if the arrays of the event are left out of account.
     #[inline]
     fn may_be_met(&self, hits: &Hits, condition: u32) -> bool {
-        let SetCondition { path, exclusions, allows_absence, .. } = &self.conditions[condition as usize];
+        let &SetCondition { path, exclusions: (first, end), allows_absence, .. } =
+            &self.conditions[condition as usize];
         hits.is_met(condition)
-            || exclusions.iter().any(|&exclusion| hits.leaves_some(exclusion, *path))
-            || *allows_absence && (hits.values(*path) == 0 || hits.is_in_array(*path))
+            || (first..end).any(|exclusion| hits.leaves_some(exclusion, path))
+            || allows_absence && (hits.values(path) == 0 || hits.is_in_array(path))
     }
 
     /// Whether it matters which elements of arrays meet the conditions.

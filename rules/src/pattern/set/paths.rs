@@ -104,13 +104,15 @@ impl Paths {
         self.nodes.push(Node { name: name.into(), parent: at, ..Node::default() });
         let siblings = &mut self.nodes[at as usize].children;
         siblings.push(Child { head: head(name), len: name.len(), node: child });
-        let unfiled = match siblings.len() {
-            0..=LISTED_MAX => &[],
-            len if len == LISTED_MAX + 1 => &siblings[..],
-            len => &siblings[len - 1..],
+        let listed = match siblings.len() {
+            0..=LISTED_MAX => siblings.len(),
+            len if len == LISTED_MAX + 1 => 0,
+            len => len - 1,
         };
-        for Child { node, .. } in unfiled.to_vec() {
+        let children = siblings.len();
+        for index in listed..children {
             let nodes = &self.nodes;
+            let node = nodes[at as usize].children[index].node;
             let hash_of = |&index: &u32| {
                 let node = &nodes[index as usize];
                 hash::whole(0, node.parent, &node.name)

@@ -245,10 +245,25 @@ fn rules(page: &mut Page, api: &Api) {
     let help = "Keys that have events which are not handled yet or wait for the disk.";
     page.gauge("pointsman_rule_lanes", help, lanes.lanes);
     page.gauge("pointsman_rule_events_waiting", "Events that are not handled yet.", lanes.events);
+    page.gauge(
+        "pointsman_rule_batched_messages",
+        "Messages that wait for their batch to be complete.",
+        api.pipeline.batched(),
+    );
     let help = "Events that a suspended rule did not see and nobody was promised.";
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";
     page.gauge("pointsman_rule_events_parked", help, api.pipeline.parked());
+    let help = "Messages for suspended rules that found no room to be put aside: they are dead letters.";
+    page.counter(
+        "pointsman_rule_events_turned_away_total",
+        help,
+        telemetry.rule_events_turned_away_total.get(),
+    );
+    let help = "Events kept on which rules failed.";
+    page.gauge("pointsman_dead_letters", help, api.pipeline.dead_letter_count());
+    let help = "Events on which rules failed that are no longer kept, as there were too many.";
+    page.counter("pointsman_dead_letters_dropped_total", help, telemetry.dead_letters_dropped_total.get());
 }
 
 /// Requests to web servers; how each server fares is at `/api/outbox`.

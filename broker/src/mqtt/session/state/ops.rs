@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::super::super::codec::Subscription;
 use super::super::super::envelope::Envelope;
+use super::super::uuid::Uuid;
 use super::{Assigned, Place, Stage, State, options_byte, subscription_of};
 use crate::mqtt::QoS;
 use crate::store::{Reader, Seq, put_bytes, put_varint};
@@ -21,7 +22,7 @@ pub(crate) enum Op {
     /// It begins, empty.
     Begin {
         /// The UUID of lifecycle events.
-        session_id: String,
+        session_id: Uuid,
     },
     /// A connection has taken it up.
     Attach {
@@ -145,7 +146,7 @@ fn write_op(out: &mut Vec<u8>, op: &Op) {
     match op {
         Op::Begin { session_id } => {
             out.push(BEGIN);
-            put_bytes(out, session_id.as_bytes());
+            put_bytes(out, session_id.to_string().as_bytes());
         }
         Op::Attach { expiry_seconds } => {
             out.push(ATTACH);
@@ -211,7 +212,7 @@ fn write_ids(out: &mut Vec<u8>, tag: u8, ids: &[u16]) {
 
 fn read_op(reader: &mut Reader) -> Option<Op> {
     match reader.byte()? {
-        BEGIN => Some(Op::Begin { session_id: reader.string()? }),
+        BEGIN => Some(Op::Begin { session_id: Uuid::parse(&reader.string()?)? }),
         ATTACH => Some(Op::Attach { expiry_seconds: read_u32(reader)? }),
         DETACH => Some(Op::Detach { at_ms: reader.varint()?, expiry_seconds: read_u32(reader)? }),
         END => Some(Op::End),
@@ -265,16 +266,16 @@ pub(crate) struct Row {
     pub(crate) as_of: Seq,
     /// The first record that may hold something it was to be sent and was not.
     pub(crate) owed_from: Option<Seq>,
-    pub(crate) session_id: String,
+    pub(crate) session_id: Uuid,
     pub(crate) state: State,
 }
 
 /// The bytes of a session's row.
-pub(crate) fn write_row(as_of: Seq, owed_from: Option<Seq>, session_id: &str, state: &State) -> Vec<u8> {
+pub(crate) fn write_row(as_of: Seq, owed_from: Option<Seq>, session_id: Uuid, state: &State) -> Vec<u8> {
     let mut out = vec![ROW_VERSION];
     put_varint(&mut out, as_of);
     put_varint(&mut out, owed_from.unwrap_or(0));
-    put_bytes(&mut out, session_id.as_bytes());
+    put_bytes(&mut out, session_id.to_string().as_bytes());
     match state.detached_at_ms {
         Some(at_ms) => write_op(&mut out, &Op::Detach { at_ms, expiry_seconds: state.expiry_seconds }),
         None => write_op(&mut out, &Op::Attach { expiry_seconds: state.expiry_seconds }),
@@ -313,7 +314,7 @@ fn read_row_of(reader: &mut Reader) -> Option<Row> {
     }
     let as_of = reader.varint()?;
     let owed_from = Some(reader.varint()?).filter(|seq| *seq != 0);
-    let session_id = reader.string()?;
+    let session_id = Uuid::parse(&reader.string()?)?;
     let mut state = State::default();
     let mut since = 0;
     while let Some(&tag) = reader.0.first() {

@@ -1,6 +1,6 @@
 //! What was sent to a client and not yet acknowledged by it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::super::codec::QoS;
 use super::super::super::envelope::Envelope;
@@ -48,7 +48,7 @@ pub(crate) struct Window {
     /// How many are not free.
     outstanding: u16,
     /// Messages of slots that are not in the log, for when they must be sent again.
-    kept: HashMap<u16, Envelope>,
+    kept: BTreeMap<u16, Envelope>,
 }
 
 /// What an acknowledgement does.
@@ -66,7 +66,7 @@ pub(crate) enum Settled {
 
 impl Default for Window {
     fn default() -> Window {
-        Window { first: 1, slots: VecDeque::new(), outstanding: 0, kept: HashMap::new() }
+        Window { first: 1, slots: VecDeque::new(), outstanding: 0, kept: BTreeMap::new() }
     }
 }
 

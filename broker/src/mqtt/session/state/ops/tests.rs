@@ -76,9 +76,9 @@ proptest! {
 
     #[test]
     fn a_row_makes_the_same_state(ops in prop::collection::vec(op(), 0..20), owed in prop::option::of(1_u64..99)) {
-        let state = made_of(&ops);
-        let row = read_row(write_row(7, owed, "a uuid", &state).into()).unwrap();
-        prop_assert_eq!((row.as_of, row.owed_from, row.session_id.as_str()), (7, owed, "a uuid"));
+        let (state, session_id) = (made_of(&ops), Uuid::random());
+        let row = read_row(write_row(7, owed, session_id, &state).into()).unwrap();
+        prop_assert_eq!((row.as_of, row.owed_from, row.session_id), (7, owed, session_id));
         prop_assert_eq!(picture(&row.state), picture(&state));
     }
 
@@ -100,7 +100,7 @@ fn a_kept_message_comes_back_with_its_packet_id() {
     let sent =
         Sent { packet_id: 5, stage: Stage::Pubrec, shared: false, place: Place::NOWHERE, kept: Some(kept) };
     let state = made_of(&[Op::Sent(vec![sent])]);
-    let row = read_row(write_row(1, None, "", &state).into()).unwrap();
+    let row = read_row(write_row(1, None, Uuid::random(), &state).into()).unwrap();
     let message = row.state.window.kept(5).unwrap();
     assert_eq!((message.message(0).topic(), row.state.position), ("t", Place::default()));
     assert_eq!(Window::default().next_id(), 1);

@@ -173,7 +173,7 @@ impl Pipeline {
         let is_kept = commit.publishes_must_be_kept();
         let envelope = (!commit.publishes.is_empty()).then(|| self.sealed(commit, hops));
         let done = ran.iter().flat_map(Piece::done).collect();
-        let mut record = Record { writes, reads, done, ..Record::default() };
+        let mut record = Record { reads, writes, done, ..Record::default() };
         let boards = std::mem::take(&mut commit.boards);
         let part = match envelope {
             // Some durable rule or session wants what is published: it goes into the log with the rest.

@@ -81,6 +81,7 @@ mod tests {
                 ("allow", "[]") => "[\"https://example.org/\"]".to_owned(),
                 ("allow_private", _) => "[\"127.0.0.1:9000\"]".to_owned(),
                 ("allow", _) => "\"admin\"".to_owned(),
+                ("call_depth_max", _) => "16".to_owned(),
                 ("durability", _) => "\"interval\"".to_owned(),
                 (_, "true") => "false".to_owned(),
                 (_, list) if list.starts_with('[') => "[]".to_owned(),

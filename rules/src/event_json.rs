@@ -426,7 +426,7 @@ mod tests {
         for value in [
             json!({ "kind": "tick", "time": 9, "id": id }),
             json!({ "kind": "bus", "bus": "b", "topic": "x/b", "event": { "source": "s" }, "time": 9, "id": id }),
-            json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "old": { "a": 1 }, "new": 5,
+            json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "before": { "a": 1 }, "after": 5,
                     "expired": false, "time": 9, "id": id }),
             json!({ "kind": "batch", "time": 9, "id": id, "messages": [
                 { "kind": "message", "topic": "a", "payload": "x", "client_id": "c", "user": null, "qos": 1,

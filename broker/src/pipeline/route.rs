@@ -43,7 +43,6 @@ impl Pipeline {
             let topic = message.topic();
             if envelope.publisher() == SERVER && topic.starts_with(LIFECYCLE_PREFIX) {
                 self.route_lifecycle(active, envelope, index);
-                continue;
             }
             let is_promised = envelope.log_seq().is_some() && is_durable(envelope, index);
             for &(rule, trigger) in wanted.of(active, envelope, index) {

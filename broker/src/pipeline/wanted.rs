@@ -52,6 +52,8 @@ impl<'a> Wanted<'a> {
                 warn!(bus, id = %envelope.id(index), %error, "an event reaches no rule");
                 self.found.clear();
             }
+        } else {
+            active.set.for_each_message_match(topic, |rule, trigger| self.found.push((rule, trigger)));
         }
         &self.found
     }

@@ -116,9 +116,9 @@ struct ChangeJson {
     #[serde(default)]
     sort: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    old: Option<Value>,
+    before: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    new: Option<Value>,
+    after: Option<Value>,
     #[serde(default)]
     expired: bool,
     time: Option<i64>,
@@ -337,8 +337,8 @@ impl ChangeJson {
             table: change.table.clone(),
             hash: change.hash.clone(),
             sort: change.sort.clone(),
-            old: value(&change.old),
-            new: value(&change.new),
+            before: value(&change.old),
+            after: value(&change.new),
             expired: change.expired,
             time: Some(change.time_ms),
             id: Some(change.id.to_string()),
@@ -351,8 +351,8 @@ impl ChangeJson {
             table: self.table,
             hash: self.hash,
             sort: self.sort,
-            old: text(self.old),
-            new: text(self.new),
+            old: text(self.before),
+            new: text(self.after),
             expired: self.expired,
             time_ms: self.time.unwrap_or(defaults.time_ms),
             id: id_of(self.id, defaults)?,
@@ -426,7 +426,7 @@ mod tests {
         for value in [
             json!({ "kind": "tick", "time": 9, "id": id }),
             json!({ "kind": "bus", "bus": "b", "topic": "x/b", "event": { "source": "s" }, "time": 9, "id": id }),
-            json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "old": { "a": 1 }, "new": 5,
+            json!({ "kind": "change", "table": "t", "hash": "h", "sort": "", "before": { "a": 1 }, "after": 5,
                     "expired": false, "time": 9, "id": id }),
             json!({ "kind": "batch", "time": 9, "id": id, "messages": [
                 { "kind": "message", "topic": "a", "payload": "x", "client_id": "c", "user": null, "qos": 1,

@@ -96,7 +96,7 @@ fn a_test_says_what_happens_and_what_is_to_come_of_it() {
             assert(effects().len == 3);
             event(#{ kind: "bus", source: "shop", detail_type: "sale", detail: #{ what: "hat" } });
             expect_published("sold", "hat");
-            event(#{ kind: "change", table: "stock", hash: "h", new: 5 });
+            event(#{ kind: "change", table: "stock", hash: "h", after: 5 });
             expect_published("changed", "INSERT");
             event(#{ kind: "tick" });
             expect_published("ticked");

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pointsman_config::{Config, Durability, Readers};
+use pointsman_rules::leaderboard::BoardLimits;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -285,6 +286,10 @@ impl Prepared {
             queue_events_max: config.rules.queue_events_max,
             overruns_max: config.rules.overruns_max,
             parked_messages_max: config.rules.parked_messages_max,
+            boards: BoardLimits {
+                boards_max: config.rules.boards_max,
+                members_total_max: config.rules.board_members_total_max,
+            },
             versions: VersionLimits {
                 count_max: config.rules.versions_max,
                 bytes_max: config.rules.versions_bytes_max,

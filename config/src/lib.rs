@@ -114,6 +114,9 @@ impl Config {
         if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 || self.rules.overruns_max == 0 {
             return wrong("rules", "run_time_max_ms, operations_max and overruns_max must be at least 1");
         }
+        if !(1..=64).contains(&self.rules.call_depth_max) {
+            return wrong("rules.call_depth_max", "it must be 1 to 64: more would overflow the stack");
+        }
         if self.store.segment_mib == 0 || self.store.log_mib_max < self.store.segment_mib {
             return wrong("store.log_mib_max", "must be at least segment_mib, which is at least 1");
         }

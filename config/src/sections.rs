@@ -314,10 +314,36 @@ pub struct Rules {
     pub map_len_max: usize,
     /// Effects of one run.
     pub effects_max: usize,
+    /// Bytes of all payloads, values and log lines of one run.
+    pub effect_bytes_max: usize,
+    /// Depth of function calls, at most 64.
+    pub call_depth_max: usize,
+    /// Nesting of one expression in the source.
+    pub expression_depth_max: usize,
+    /// Variables in scope of one function.
+    pub variables_max: usize,
+    /// Bytes of a rule's source.
+    pub script_bytes_max: usize,
+    /// Bytes of a text that is parsed as JSON.
+    pub payload_bytes_max: usize,
+    /// Bytes that one run reads from tables.
+    pub read_bytes_max: usize,
+    /// Rows of one query.
+    pub query_rows_max: usize,
+    /// Bytes of a part of a table's key.
+    pub key_bytes_max: usize,
     /// Events that may wait for one worker.
     pub queue_events_max: usize,
     /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Leaderboards, those of closed periods included.
+    pub boards_max: usize,
+    /// Members of one leaderboard.
+    pub board_members_max: usize,
+    /// Members of all leaderboards.
+    pub board_members_total_max: usize,
+    /// Bytes of a member's name.
+    pub board_member_bytes_max: usize,
     /// Messages that are put aside for suspended rules; what comes then goes to the dead letters.
     pub parked_messages_max: usize,
     /// Versions kept of each rule.
@@ -344,8 +370,21 @@ impl Default for Rules {
             array_len_max: 2_000,
             map_len_max: 2_000,
             effects_max: 100,
+            effect_bytes_max: 1024 * 1024,
+            call_depth_max: 32,
+            expression_depth_max: 64,
+            variables_max: 128,
+            script_bytes_max: 256 * 1024,
+            payload_bytes_max: 256 * 1024,
+            read_bytes_max: 4 * 1024 * 1024,
+            query_rows_max: 1_000,
+            key_bytes_max: 1_024,
             queue_events_max: 10_000,
             overruns_max: 5,
+            boards_max: 10_000,
+            board_members_max: 1_000_000,
+            board_members_total_max: 4_000_000,
+            board_member_bytes_max: 256,
             parked_messages_max: 1_000_000,
             versions_max: 50,
             versions_bytes_max: 4 * 1024 * 1024,

@@ -7,14 +7,14 @@ use std::time::Instant;
 use pointsman_rules::pattern::{Pattern, PatternError, PatternSet, Scratch};
 
 /// Events that are matched in turn.
-const EVENTS: usize = 2_000;
+const EVENTS: u32 = 2_000;
 /// How often that is timed. The fastest round shows what it costs where nothing else runs on the machine.
 const ROUNDS: usize = 400;
 
 type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
-    let lots: Vec<String> = (0..EVENTS).map(lot).collect();
+    let lots: Vec<String> = (0..EVENTS as usize).map(lot).collect();
     let bytes = lots.iter().map(String::len).sum::<usize>() / lots.len();
     println!("5 rules, events of {bytes} bytes, one thread\n");
     println!(
@@ -29,7 +29,7 @@ fn main() -> Result<(), Error> {
         );
         for rules in [10, 1_000, 10_000] {
             let patterns: Vec<String> = (0..rules).map(pattern).collect();
-            let events: Vec<String> = (0..EVENTS).map(|number| order(number, rules)).collect();
+            let events: Vec<String> = (0..EVENTS as usize).map(|number| order(number, rules)).collect();
             show(&rules.to_string(), &measure(&patterns, &events)?);
         }
     }
@@ -60,10 +60,10 @@ fn measure(patterns: &[String], events: &[String]) -> Result<Cost, Error> {
         for event in events {
             set.for_each_match(black_box(event.as_bytes()), &mut scratch, |_| matched += 1)?;
         }
-        nanos.push(begun.elapsed().as_secs_f64() * 1e9 / EVENTS as f64);
+        nanos.push(begun.elapsed().as_secs_f64() * 1e9 / f64::from(EVENTS));
     }
     nanos.sort_by(f64::total_cmp);
-    Ok(Cost { best: nanos[0], median: nanos[ROUNDS / 2], matches: f64::from(matched) / EVENTS as f64 })
+    Ok(Cost { best: nanos[0], median: nanos[ROUNDS / 2], matches: f64::from(matched) / f64::from(EVENTS) })
 }
 
 /// The rules with which the cloud's own library is measured, of which each asks the same of a land register.
@@ -145,7 +145,7 @@ fn lot(number: usize) -> String {
     const STREETS: [&str; 8] =
         ["FULTON", "MASON", "JEFFERSON", "BEACH", "HYDE", "ACTON", "RHODE ISLAND", "TAYLOR"];
     let street = STREETS[number % STREETS.len()];
-    let kind = if number % 5 == 0 { "AVE" } else { "ST" };
+    let kind = if number.is_multiple_of(5) { "AVE" } else { "ST" };
     let (block, lot) = (number % 9_000, number % 230);
     let point = |corner: usize| {
         let offset = f64::from(u32::try_from(number * 7 + corner).unwrap_or(0)) * 1.37e-6;
@@ -170,8 +170,11 @@ fn lot(number: usize) -> String {
     )
 }
 
+/// The pattern of the rule of a number.
+type Family = fn(usize) -> String;
+
 /// Rules that each want something else of the same event.
-const FAMILIES: [(&str, fn(usize) -> String); 5] = [
+const FAMILIES: [(&str, Family); 5] = [
     ("exact and a condition that all share", |rule| {
         format!(r#"{{"source":["shop"],"detail":{{"kind":["order"],"room":["room-{rule}"]}}}}"#)
     }),

@@ -1,6 +1,8 @@
 //! Event patterns against the shared vectors.
 
-use pointsman_rules::pattern::{Pattern, PatternSet, Scratch};
+use pointsman_rules::pattern::{
+    CONDITIONS_MAX, PATTERN_BYTES_MAX, PATTERN_DEPTH_MAX, Pattern, PatternSet, Scratch,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -82,5 +84,83 @@ fn what_the_service_finds_too_complex_is_allowed_here() {
         let set = PatternSet::new([(1, &compiled)]);
         assert_eq!(matches(&set, r#"{"EventBusArn":"arn:aws:events:eu-west-1:0:event-bus/a"}"#), [1]);
         assert!(matches(&set, r#"{"EventBusArn":"arn:aws:events:eu-west-1:event-bus/a"}"#).is_empty());
+    }
+}
+
+#[test]
+fn mistakes_name_the_field() {
+    for (pattern, message) in [
+        ("{", "the event pattern: it is not JSON: EOF while parsing an object at line 1 column 1"),
+        ("[]", "the event pattern: must be an object, as {\"detail\":{\"kind\":[\"a\"]}}"),
+        (r#"{"detail":{"n":5}}"#, "detail.n: must be a list of values or an object: write [5]"),
+        (
+            r#"{"detail":{"n":[{"numeric":[">",5,"<",1]}]}}"#,
+            "detail.n[0].numeric: the lower end of the range must be less than the upper end",
+        ),
+        (r#"{"n":[1,{"numeric":["=","5"]}]}"#, "n[1].numeric[1]: must be a number, not \"5\""),
+        (r#"{"n":[{"EXISTS":true}]}"#, "n[0].EXISTS: `EXISTS` is no operator: write `exists`"),
+        (r#"{"$or":[{"a":["x"]},{"b":[]}]}"#, "$or[1].b: is an empty list: name a value in it"),
+        (r#"{"a":{"$or":[{"b":["x"]}]}}"#, "a.$or: must have two objects or more to choose from"),
+        (
+            r#"{"$or":[{"prefix":["x"],"b":["x"]},{"b":["x"]}]}"#,
+            "$or[0].prefix: is the name of an operator: no field within $or may have it",
+        ),
+        (
+            r#"{"s":[{"cidr":"10.0.0.0/32"}]}"#,
+            "s[0].cidr: \"10.0.0.0/32\": the number of bits must be 0 to 31; for one address write it as a plain string",
+        ),
+        (
+            r#"{"s":[{"wildcard":"a**"}]}"#,
+            "s[0].wildcard: \"a**\": has two `*` beside each other at byte 2: write one",
+        ),
+    ] {
+        let error = Pattern::compile(pattern).expect_err(pattern).to_string();
+        assert_eq!(error, message, "{pattern}");
+    }
+}
+
+#[test]
+fn patterns_have_limits() {
+    let long = format!(r#"{{"a":["{}"]}}"#, "x".repeat(PATTERN_BYTES_MAX));
+    let deep =
+        format!("{}[1]{}", r#"{"a":"#.repeat(PATTERN_DEPTH_MAX + 1), "}".repeat(PATTERN_DEPTH_MAX + 1));
+    let fields: Vec<String> = (0..=CONDITIONS_MAX).map(|field| format!(r#""f{field}":[1]"#)).collect();
+    let branches: Vec<String> = (0..4).map(|branch| format!(r#"{{"f{branch}":[1]}}"#)).collect();
+    let or = |path: &str| format!(r#""{path}":{{"$or":[{}]}}"#, branches.join(","));
+    let alternatives: Vec<String> = ["a", "b", "c", "d", "e"].map(or).into();
+    for (pattern, message) in [
+        (long, "it has 16394 bytes: at most 16384 are allowed"),
+        (deep, "objects lie more than 32 deep"),
+        (format!("{{{}}}", fields.join(",")), "f64: is one field too many: a pattern may name 64 together"),
+        (format!("{{{}}}", alternatives.join(",")), "e.$or: gives more than 256 combinations of branches"),
+    ] {
+        let error = Pattern::compile(&pattern).expect_err("it is beyond a limit").to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn what_does_not_match_is_explained() {
+    let why_not = |pattern: &str, event: &str| {
+        let event = serde_json::from_str(event).expect("the event is JSON");
+        Pattern::compile(pattern).expect(pattern).explain(&event)
+    };
+    for (pattern, event, expected) in [
+        (r#"{"a":{"b":["x"]}}"#, r#"{"a":{"b":"x"}}"#, None),
+        (r#"{"a":{"b":["x"]}}"#, r#"{"a":{}}"#, Some(r#"a.b: there is no value, wanted ["x"]"#)),
+        (r#"{"a":{"b":["x"]}}"#, r#"{"a":{"b":["y",1]}}"#, Some(r#"a.b: "y", 1 is not wanted, but ["x"]"#)),
+        (r#"{"a":[{"exists":false}]}"#, r#"{"a":1}"#, Some(r#"a: 1 is not wanted, but [{"exists":false}]"#)),
+        (
+            r#"{"p":{"a":[1],"b":[2]}}"#,
+            r#"{"p":[{"a":1},{"b":2}]}"#,
+            Some("p.a, p.b: no element of the event's arrays meets these together"),
+        ),
+        (
+            r#"{"c":[3],"$or":[{"a":[1]},{"a":[2],"b":[2]}]}"#,
+            r#"{"a":2,"b":3,"c":3}"#,
+            Some("none of 2 branches matches; of the nearest, b: 3 is not wanted, but [2]"),
+        ),
+    ] {
+        assert_eq!(why_not(pattern, event).as_deref(), expected, "{pattern} {event}");
     }
 }

@@ -148,7 +148,8 @@ impl Mounted {
     /// Leaves no room.
     fn fill(&self) {
         let mut filler = File::create(self.filler()).expect("there is room for a file");
-        for chunk in [&[0; 65_536][..], &[0; 512]] {
+        let large = vec![0; 65_536];
+        for chunk in [&large[..], &[0; 512]] {
             while filler.write_all(chunk).is_ok() {}
         }
     }

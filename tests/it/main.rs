@@ -25,6 +25,7 @@ mod promises;
 mod proxies;
 mod reload;
 mod retained;
+mod rule_effects;
 mod rule_order;
 mod rule_tools;
 mod rules;

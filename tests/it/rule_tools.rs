@@ -378,11 +378,18 @@ async fn a_draft_is_compared_on_what_was_recorded() {
         answer.json()
     };
     let same = replay(PICKY).await;
-    assert_eq!((&same["matched"], &same["same"], &same["activeFailed"]), (&json!(3), &json!(3), &json!(1)), "{same}");
+    assert_eq!(
+        (&same["matched"], &same["same"], &same["activeFailed"]),
+        (&json!(3), &json!(3), &json!(1)),
+        "{same}"
+    );
     let other = replay(&PICKY.replace("!= \"good\"", "== \"\"")).await;
     assert_eq!((&other["different"], &other["draftFailed"]), (&json!(1), &json!(0)), "{other}");
     let difference = &other["differences"][0];
-    assert_eq!((&difference["event"]["payload"], &difference["active"][0]["error"]["message"]), (&json!("bad"), &json!("it is bad")));
+    assert_eq!(
+        (&difference["event"]["payload"], &difference["active"][0]["error"]["message"]),
+        (&json!("bad"), &json!("it is bad"))
+    );
     assert_eq!(difference["draft"][0]["effects"][1]["payload"], "bad 3");
     assert_eq!(client.recv_on("out").await.text(), "good 1");
     assert_eq!(client.recv_on("out").await.text(), "good 2");
@@ -399,7 +406,10 @@ async fn a_draft_is_compared_on_what_comes() {
     let operator = Operator::with_rule("case", PICKY).await;
     let mut client = operator.listener().await;
     // It listens to more than the active version does, and at QoS 0.
-    let draft = PICKY.replace("on_message(\"in\", \"take\");", "on_message(\"in\", \"take\"); on_message(\"more\", \"take\");");
+    let draft = PICKY.replace(
+        "on_message(\"in\", \"take\");",
+        "on_message(\"in\", \"take\"); on_message(\"more\", \"take\");",
+    );
     let shadow = operator.post("/api/rules/case/shadow?for=3s", &draft);
     let traffic = async {
         for _ in 0..20 {
@@ -415,6 +425,9 @@ async fn a_draft_is_compared_on_what_comes() {
     let count = |name: &str| found[name].as_u64().expect("a count");
     assert!(count("same") > 0 && count("different") > 0, "{found}");
     assert_eq!(count("matched"), count("same") + count("different"), "{found}");
-    assert!(found["differences"].as_array().expect("a list").iter().all(|it| it["event"]["topic"] == "more"), "{found}");
+    assert!(
+        found["differences"].as_array().expect("a list").iter().all(|it| it["event"]["topic"] == "more"),
+        "{found}"
+    );
     client.expect_silence().await;
 }

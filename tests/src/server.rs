@@ -59,6 +59,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds a rule in SQL.
+    #[must_use]
+    pub fn sql(mut self, name: &str, text: &str) -> ServerBuilder {
+        self.rules.push((format!("{name}.sql"), text.to_owned()));
+        self
+    }
+
     /// Leaves the bundled rules out.
     #[must_use]
     pub fn without_bundled_rules(mut self) -> ServerBuilder {

@@ -22,7 +22,17 @@ pub fn rule_limits(config: &Config) -> Limits {
         array_len_max: rules.array_len_max,
         map_len_max: rules.map_len_max,
         effects_max: rules.effects_max,
-        ..Limits::default()
+        effect_bytes_max: rules.effect_bytes_max,
+        call_depth_max: rules.call_depth_max,
+        expression_depth_max: rules.expression_depth_max,
+        variables_max: rules.variables_max,
+        script_bytes_max: rules.script_bytes_max,
+        payload_bytes_max: rules.payload_bytes_max,
+        read_bytes_max: rules.read_bytes_max,
+        query_rows_max: rules.query_rows_max,
+        key_bytes_max: rules.key_bytes_max,
+        board_members_max: rules.board_members_max,
+        board_member_bytes_max: rules.board_member_bytes_max,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
+use pointsman_rules::leaderboard::{BoardChange, BoardRow};
 use pointsman_rules::{Effect, LogLevel, RunError};
 use rustc_hash::FxBuildHasher;
 use tracing::{debug, error, info, warn};
@@ -30,6 +31,8 @@ pub(crate) struct Commit {
     pub(crate) publishes: EnvelopeBuilder,
     /// What is done once it is on disk.
     pub(crate) afterwards: Afterwards,
+    /// What their writes change of leaderboards.
+    pub(crate) boards: Vec<BoardChange>,
 }
 
 /// What a commit was before a run.
@@ -37,18 +40,21 @@ struct Before {
     writes: usize,
     publishes: BuilderMark,
     afterwards: Afterwards,
+    boards: usize,
 }
 
 impl Commit {
     /// Takes out what is to come after the commit so far, to be brought together again.
     fn before_run(&mut self) -> Before {
         let afterwards = std::mem::take(&mut self.afterwards);
-        Before { writes: self.writes.len(), publishes: self.publishes.mark(), afterwards }
+        let boards = self.boards.len();
+        Before { writes: self.writes.len(), publishes: self.publishes.mark(), afterwards, boards }
     }
 
     /// Takes back what was added since.
     fn take_back(&mut self, before: Before) {
         self.writes.truncate(before.writes);
+        self.boards.truncate(before.boards);
         self.publishes.take_back(&before.publishes);
         self.afterwards = before.afterwards;
     }
@@ -155,6 +161,11 @@ impl Pipeline {
                     let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
                     commit.publishes.push(&topic, &event, &[], marks);
                 }
+                Effect::Board(change) => {
+                    self.leaderboards.boards.check(&change).map_err(|error| error.to_string())?;
+                    commit.writes.push(write_of(change.row()));
+                    commit.boards.push(change);
+                }
                 Effect::Webhook(webhook) => {
                     self.outbox.add_webhook(
                         &mut asker,
@@ -237,6 +248,18 @@ impl Pipeline {
         let (writes, dropped) = self.dead_letters.keep(job, error, variables);
         self.telemetry.dead_letters_dropped_total.add(dropped as u64);
         commit.writes.extend(writes);
+    }
+}
+
+fn write_of(row: BoardRow) -> Write {
+    let BoardRow { table, hash, sort, value, expires_at_ms } = row;
+    let table = table.to_owned();
+    match value {
+        Some(value) => {
+            let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
+            Write::Put { table, hash, sort, value, expires_at_ms }
+        }
+        None => Write::Delete { table, hash, sort },
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{DryRun, Engine, Event, Rule, Snapshot};
+use pointsman_rules::{DryRun, Event, Rule, Snapshot};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::snapshot::TurnSnapshot;
-use crate::clock::Clock;
-use crate::store::Store;
+use super::Pipeline;
+use super::worker::Desk;
 
 /// Differences that are shown.
 const SHOWN_MAX: usize = 20;
@@ -73,10 +72,10 @@ impl Comparer {
     }
 
     /// Runs both on an event, on the tables as they are now.
-    pub(super) fn look_at(&mut self, engine: &Engine, store: &Arc<Store>, clock: &Arc<Clock>, event: &Event) {
+    pub(super) fn look_at(&mut self, pipeline: &Pipeline, event: &Event) {
+        let engine = &pipeline.engine;
         self.comparison.events += 1;
-        let tables =
-            || -> Arc<dyn Snapshot> { Arc::new(TurnSnapshot::new(Arc::clone(store), Arc::clone(clock))) };
+        let tables = || -> Arc<dyn Snapshot> { Desk::new(pipeline).snapshot };
         let draft = engine.dry_run(&self.draft, event, &tables());
         let active =
             self.active.as_ref().map(|rule| engine.dry_run(rule, event, &tables())).unwrap_or_default();

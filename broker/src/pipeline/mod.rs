@@ -10,6 +10,7 @@ mod act;
 mod activate;
 mod active;
 mod batches;
+mod boards;
 mod changes;
 mod compare;
 mod dead_letters;
@@ -40,6 +41,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use pointsman_rules::leaderboard::BoardLimits;
 use pointsman_rules::{Engine, Limits};
 use serde::Serialize;
 
@@ -94,6 +96,8 @@ pub struct PipelineParts {
     pub dead_letters: DeadLetterLimits,
     /// Where rules may send requests to, and how often they are tried.
     pub outbox: OutboxSettings,
+    /// How many leaderboards are held, and members of all of them.
+    pub boards: BoardLimits,
     /// Threads that run rules.
     pub workers: usize,
     /// Counts.
@@ -124,6 +128,7 @@ pub struct Pipeline {
     /// Knows which topics sessions want kept.
     hub: OnceLock<Weak<Hub>>,
     batches: batches::Batches,
+    leaderboards: Arc<boards::Leaderboards>,
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
@@ -189,6 +194,7 @@ impl Pipeline {
             order: ingest::Order::default(),
             hub: OnceLock::new(),
             batches: batches::Batches::default(),
+            leaderboards: Arc::new(boards::Leaderboards::new(parts.boards)),
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
@@ -220,6 +226,7 @@ impl Pipeline {
     pub fn take_up(self: &Arc<Self>, hub: &Arc<Hub>) -> Result<(), ReadError> {
         let _ = self.hub.set(Arc::downgrade(hub));
         self.outbox.start();
+        self.leaderboards.load(&self.store)?;
         self.recover()?;
         batches::start(self);
         times::start(self);
@@ -352,6 +359,7 @@ fn settle_until_gone(pipeline: &Weak<Pipeline>) {
         thread::sleep(SETTLE_EVERY);
         let Some(pipeline) = pipeline.upgrade() else { return };
         pipeline.settle();
+        pipeline.keep_boards();
     }
 }
 

@@ -57,7 +57,7 @@ impl Pipeline {
                     return Ok(comparer.comparison());
                 }
                 let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
-                comparer.look_at(&self.engine, &self.store, &self.clock, &event);
+                comparer.look_at(self, &event);
             }
             if monotonic() > deadline {
                 comparer.end_early(format!("it may take {} seconds at most", TIME_MAX.as_secs()));

@@ -1,6 +1,6 @@
 //! Things about rows, at most one for each row, in the order in which they came.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -83,9 +83,7 @@ impl<T: AboutRow> Rows<T> {
 }
 
 fn hash(row: RowName<'_>) -> u64 {
-    let mut hasher = FxBuildHasher.build_hasher();
-    row.hash(&mut hasher);
-    hasher.finish()
+    FxBuildHasher.hash_one(row)
 }
 
 #[cfg(test)]

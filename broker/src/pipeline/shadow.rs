@@ -116,7 +116,7 @@ fn look(pipeline: &Pipeline, comparer: &Mutex<Comparer>, waiting: &Receiver<Enve
         for index in 0..envelope.len() {
             let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
             let mut comparer = lock(comparer);
-            comparer.look_at(&pipeline.engine, &pipeline.store, &pipeline.clock, &event);
+            comparer.look_at(pipeline, &event);
         }
     }
 }

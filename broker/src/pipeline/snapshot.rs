@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use pointsman_rules::leaderboard::{
+    BOARDS_TABLE, SCORES_TABLE, SharedStandings, Standing, StandingsId, generation_of_row,
+};
 use pointsman_rules::{Index, Query, Row, Snapshot, SnapshotError};
 
 use super::active::ActiveRules;
+use super::boards::Leaderboards;
 use super::rows::Rows;
 use crate::clock::Clock;
 use crate::store::{self, ReadCheck, Store, Write};
@@ -18,6 +22,7 @@ pub(crate) const SYSTEM_PREFIX: char = '_';
 pub(crate) struct TurnSnapshot {
     store: Arc<Store>,
     clock: Arc<Clock>,
+    leaderboards: Arc<Leaderboards>,
     inner: Mutex<Inner>,
 }
 
@@ -36,8 +41,8 @@ struct Inner {
 }
 
 impl TurnSnapshot {
-    pub(crate) fn new(store: Arc<Store>, clock: Arc<Clock>) -> TurnSnapshot {
-        TurnSnapshot { store, clock, inner: Mutex::default() }
+    pub(super) fn new(store: Arc<Store>, clock: Arc<Clock>, leaderboards: Arc<Leaderboards>) -> TurnSnapshot {
+        TurnSnapshot { store, clock, leaderboards, inner: Mutex::default() }
     }
 
     /// Begins a turn.
@@ -89,6 +94,17 @@ impl TurnSnapshot {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A row of any table, be it the server's own.
+    fn get_any(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+        if let Some(write) = self.lock().writes.get((table, hash, sort)) {
+            return Ok(self.live(write).cloned());
+        }
+        let row = self.store.get(table, hash, sort).map_err(|error| SnapshotError(error.to_string()))?;
+        let version = row.as_ref().map(|row| row.version);
+        self.lock().run_reads.push(check(table, hash, sort, version));
+        Ok(row.map(|row| row.value))
+    }
+
     fn live<'a>(&self, write: &'a Write) -> Option<&'a Bytes> {
         match write {
             Write::Put { value, expires_at_ms, .. } => {
@@ -121,13 +137,26 @@ fn refuse_system(table: &str) -> Result<(), SnapshotError> {
 impl Snapshot for TurnSnapshot {
     fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
         refuse_system(table)?;
-        if let Some(write) = self.lock().writes.get((table, hash, sort)) {
-            return Ok(self.live(write).cloned());
-        }
-        let row = self.store.get(table, hash, sort).map_err(|error| SnapshotError(error.to_string()))?;
-        let version = row.as_ref().map(|row| row.version);
-        self.lock().run_reads.push(check(table, hash, sort, version));
-        Ok(row.map(|row| row.value))
+        self.get_any(table, hash, sort)
+    }
+
+    fn board_generation(&self, id: &StandingsId) -> Result<Option<u64>, SnapshotError> {
+        let row = self.get_any(BOARDS_TABLE, "", &id.to_string())?;
+        row.map(|row| generation_of_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
+    }
+
+    fn board_standing(
+        &self,
+        id: &StandingsId,
+        generation: u64,
+        member: &str,
+    ) -> Result<Option<Standing>, SnapshotError> {
+        let row = self.get_any(SCORES_TABLE, &id.scores_hash(generation), member)?;
+        row.map(|row| Standing::from_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
+    }
+
+    fn standings(&self, id: &StandingsId, generation: u64) -> Result<Option<SharedStandings>, SnapshotError> {
+        Ok(self.leaderboards.boards.get(id, generation))
     }
 
     fn indexes(&self, table: &str) -> Vec<Index> {

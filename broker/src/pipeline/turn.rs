@@ -74,7 +74,9 @@ impl Turn {
     /// Whether there is room and time for another event.
     pub(super) fn has_room(&self, desk: &Desk) -> bool {
         let (rows, bytes) = desk.snapshot.written();
-        !self.was_slow
+        // Ranks are those of commits, so what changes them ends the turn.
+        self.commit.boards.is_empty()
+            && !self.was_slow
             && self.events < EVENTS_MAX
             && self.now.saturating_sub(self.begun) < TIME_MAX
             && rows < ROWS_MAX
@@ -171,8 +173,9 @@ impl Pipeline {
         let is_kept = commit.publishes_must_be_kept();
         let envelope = (!commit.publishes.is_empty()).then(|| self.sealed(commit, hops));
         let done = ran.iter().flat_map(Piece::done).collect();
-        let mut record = Record { writes, reads, done, ..Record::default() };
-        match envelope {
+        let mut record = Record { reads, writes, done, ..Record::default() };
+        let boards = std::mem::take(&mut commit.boards);
+        let part = match envelope {
             // Some durable rule or session wants what is published: it goes into the log with the rest.
             Some(envelope) if is_kept => {
                 record.messages = envelope.bytes().clone();
@@ -180,14 +183,18 @@ impl Pipeline {
                     record.writes.extend(retained_writes(&envelope));
                 }
                 let appended = self.append_patiently(record, Some(&envelope))?;
-                Ok(Part { appended: Some(appended), is_logged: true, afterwards, ..Part::default() })
+                Part { appended: Some(appended), is_logged: true, afterwards, ..Part::default() }
             }
             envelope => {
                 let is_durable = !record.writes.is_empty() || !record.done.is_empty();
                 let appended = is_durable.then(|| self.append_patiently(record, None)).transpose()?;
-                Ok(Part { appended, envelope, afterwards, ..Part::default() })
+                Part { appended, envelope, afterwards, ..Part::default() }
             }
+        };
+        if let Some(appended) = &part.appended {
+            self.leaderboards.apply(&boards, appended.seq);
         }
+        Ok(part)
     }
 
     /// Appends, waiting while the store is full: there is nobody to refuse.

@@ -74,7 +74,11 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(pipeline: &Pipeline) -> Desk {
-        let snapshot = Arc::new(TurnSnapshot::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock)));
+        let snapshot = Arc::new(TurnSnapshot::new(
+            Arc::clone(&pipeline.store),
+            Arc::clone(&pipeline.clock),
+            Arc::clone(&pipeline.leaderboards),
+        ));
         snapshot.begin(pipeline.active.load_full());
         let tables = Arc::clone(&snapshot) as Arc<dyn Snapshot>;
         Desk { snapshot, tables, texts: Texts::default(), interests: Interests::default() }

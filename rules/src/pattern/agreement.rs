@@ -3,8 +3,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use serde_json::Value;
 
-use super::{Pattern, PatternError, PatternSet, Scratch, naive, testing};
+use super::{ALTERNATIVES_MAX, Pattern, PatternSet, Scratch, naive, testing};
 
 fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
     let mut found = Vec::new();
@@ -15,16 +16,23 @@ fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
 
 proptest! {
     // The same in every run; `PROPTEST_CASES=100000` makes a thorough one.
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(4), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(4),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn all_agree(
         patterns in vec(testing::pattern(), 1..8),
         events in vec((testing::event(), 0..8_u8), 1..6),
     ) {
-        let compiled: Result<Vec<Pattern>, PatternError> =
-            patterns.iter().map(|pattern| Pattern::compile(&pattern.to_string())).collect();
-        let compiled = compiled.unwrap();
+        let compile = |pattern: &Value| match Pattern::compile(&pattern.to_string()) {
+            // A random pattern may have too many branches, but nothing else may be wrong with it.
+            Err(error) if error.message.contains(&format!("{ALTERNATIVES_MAX} combinations")) => None,
+            compiled => Some(compiled.unwrap()),
+        };
+        let compiled: Vec<Pattern> = patterns.iter().filter_map(compile).collect();
         let set = PatternSet::new((0..).zip(&compiled));
         let mut scratch = Scratch::new();
         for (event, style) in &events {

@@ -4,6 +4,8 @@
 //! condition. A condition is met by a value all of whose arrays have the element chosen that holds it. A field
 //! is absent if no value at its path is left: those in other elements than the chosen ones do not count.
 
+use std::mem;
+
 use smallvec::SmallVec;
 
 use super::error::JsonError;
@@ -75,10 +77,28 @@ impl Choice {
 #[derive(Debug, Default)]
 pub(super) struct Consistency {
     own: Vec<Choice>,
-    /// The conditions at whose paths there are values in a node or within it.
-    within: Vec<u64>,
-    choices: Vec<SmallVec<[Choice; 2]>>,
+    bits: Vec<Bits>,
+    ways: Vec<Ways>,
     steps: usize,
+}
+
+/// Bits of conditions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bits {
+    /// At whose paths there are values in a node or within it.
+    within: u64,
+    /// Whose values lie in several arrays of an element, or in one and beside it.
+    scattered: u64,
+    /// That are met within a node or not at all, if the elements around it are chosen.
+    decided: u64,
+}
+
+/// The ways to choose elements within a node.
+#[derive(Debug, Default)]
+struct Ways {
+    list: SmallVec<[Choice; 2]>,
+    /// Whether what is decided within the node cannot be met, whatever is chosen.
+    is_hopeless: bool,
 }
 
 impl Consistency {
@@ -101,11 +121,13 @@ impl Consistency {
         self.work(tree.len())?;
         self.own.clear();
         self.own.resize(tree.len(), Choice::default());
-        self.within.clear();
-        self.within.resize(tree.len(), 0);
-        self.choices.truncate(tree.len());
-        self.choices.iter_mut().for_each(SmallVec::clear);
-        self.choices.resize_with(tree.len(), SmallVec::new);
+        self.bits.clear();
+        self.bits.resize(tree.len(), Bits::default());
+        for ways in &mut self.ways {
+            ways.list.clear();
+            ways.is_hopeless = false;
+        }
+        self.ways.resize_with(tree.len(), Ways::default);
         Ok(())
     }
 
@@ -114,63 +136,91 @@ impl Consistency {
         let own = &mut self.own[element as usize];
         own.present |= 1 << condition;
         own.met |= u64::from(meets) << condition;
-        self.within[element as usize] |= 1 << condition;
+        self.bits[element as usize].within |= 1 << condition;
     }
 
     /// Whether the values noted since `clear` meet all of `wanted`. Those of `absentable` are also met if there
-    /// is no value. Children come after their parents, so from last to first each node is ready when its turn
-    /// comes.
+    /// is no value.
     pub(super) fn is_met(&mut self, tree: &Tree, wanted: u64, absentable: u64) -> Result<bool, JsonError> {
+        self.decide(tree, wanted);
+        // Children come after their parents, so from last to first each node is ready when its turn comes.
         for at in (1..tree.len()).rev() {
             let node = tree.nodes[at];
             let parent = node.parent as usize;
-            if self.within[at] == 0 {
+            if self.bits[at].within == 0 {
                 continue;
             }
-            self.within[parent] |= self.within[at];
             if node.is_array {
-                self.choose_from_array(at, parent)?;
+                self.choose_from_array(at, parent, absentable)?;
             } else {
                 self.finish_element(at, parent)?;
             }
         }
-        let own = self.own[ROOT as usize];
-        let meets_all = |choice: &Choice| {
-            let met = choice.met | own.met;
-            let present = choice.present | own.present;
+        let (own, ways) = (self.own[ROOT as usize], &self.ways[ROOT as usize]);
+        let meets_all = |way: &Choice| {
+            let (met, present) = (way.met | own.met, way.present | own.present);
             (met | absentable & !present) & wanted == wanted
         };
-        let ways = &self.choices[ROOT as usize];
-        Ok(if ways.is_empty() { meets_all(&Choice::default()) } else { ways.iter().any(meets_all) })
+        Ok(!ways.is_hopeless
+            && if ways.list.is_empty() {
+                meets_all(&Choice::default())
+            } else {
+                ways.list.iter().any(meets_all)
+            })
+    }
+
+    /// Finds where each condition is decided. This keeps the ways few: of those of an array only the ones that
+    /// meet what no other place can meet are left.
+    fn decide(&mut self, tree: &Tree, wanted: u64) {
+        for at in (1..tree.len()).rev() {
+            let within = self.bits[at].within;
+            let parent = &mut self.bits[tree.nodes[at].parent as usize];
+            parent.scattered |= parent.within & within;
+            parent.within |= within;
+        }
+        self.bits[ROOT as usize].decided = wanted;
+        for at in 1..tree.len() {
+            let node = tree.nodes[at];
+            let parent = self.bits[node.parent as usize];
+            let bits = &mut self.bits[at];
+            bits.decided =
+                if node.is_array { bits.within & parent.decided & !parent.scattered } else { parent.decided };
+        }
     }
 
     /// Hands the ways of an element to its array: those in which it meets something.
     fn finish_element(&mut self, element: usize, array: usize) -> Result<(), JsonError> {
         let own = self.own[element];
-        let ways = std::mem::take(&mut self.choices[element]);
-        let mut add = |way: Choice| match way.met {
-            0 => Ok(()),
-            _ => self.add_way(array, way),
-        };
-        if ways.is_empty() {
-            return add(own);
+        let Ways { mut list, is_hopeless } = mem::take(&mut self.ways[element]);
+        if is_hopeless {
+            return Ok(());
         }
-        for way in ways {
-            add(Choice { met: way.met | own.met, present: way.present | own.present })?;
+        if list.is_empty() {
+            list.push(Choice::default());
+        }
+        for way in list {
+            let way = Choice { met: way.met | own.met, present: way.present | own.present };
+            if way.met != 0 {
+                self.add_way(array, way)?;
+            }
         }
         Ok(())
     }
 
     /// Combines the ways of the element around an array with those of the array: one of its elements, or none.
-    fn choose_from_array(&mut self, array: usize, element: usize) -> Result<(), JsonError> {
-        let none = Choice { met: 0, present: self.within[array] };
-        let ways = std::mem::take(&mut self.choices[array]);
-        let mut before = std::mem::take(&mut self.choices[element]);
+    fn choose_from_array(&mut self, array: usize, element: usize, absentable: u64) -> Result<(), JsonError> {
+        let Bits { within, decided, .. } = self.bits[array];
+        let ways = mem::take(&mut self.ways[array].list);
+        let mut before = mem::take(&mut self.ways[element].list);
         if before.is_empty() {
             before.push(Choice::default());
         }
-        for left in before {
-            for right in std::iter::once(none).chain(ways.iter().copied()) {
+        let none = (decided == 0).then_some(Choice { met: 0, present: within });
+        let meets_decided = |way: &Choice| (way.met | absentable & !way.present) & decided == decided;
+        // What is decided need not be told apart any more.
+        let settled = |way: Choice| Choice { met: way.met | decided, present: way.present & !decided };
+        for right in ways.into_iter().filter(meets_decided).map(settled).chain(none) {
+            for left in &before {
                 let met = left.met | right.met;
                 if left.met == right.met && met.is_power_of_two() {
                     continue; // two elements cannot be chosen for one condition
@@ -178,13 +228,14 @@ impl Consistency {
                 self.add_way(element, Choice { met, present: left.present | right.present })?;
             }
         }
+        self.ways[element].is_hopeless |= self.ways[element].list.is_empty();
         Ok(())
     }
 
     /// Adds a way unless one that is there is as good, and drops those that are no better.
     fn add_way(&mut self, node: usize, way: Choice) -> Result<(), JsonError> {
-        self.work(1 + self.choices[node].len())?;
-        let ways = &mut self.choices[node];
+        self.work(1 + self.ways[node].list.len())?;
+        let ways = &mut self.ways[node].list;
         if ways.iter().any(|other| other.is_as_good_as(way)) {
             return Ok(());
         }

@@ -69,8 +69,8 @@ fn operator(name: &str, argument: &Node, at: &str) -> Result<Test> {
         "anything-but" => anything_but(argument, at),
         "cidr" => {
             let text = text(argument, at)?;
-            let (first, last) =
-                address::block(text).map_err(|reason| PatternError::new(at, format!("{text:?} {reason}")))?;
+            let (first, last) = address::block(text)
+                .map_err(|reason| PatternError::new(at, format!("{text:?}: {reason}")))?;
             Ok(Test::Address(first, last))
         }
         "equals-ignore-case" => Ok(Test::IgnoreCase(fold(text(argument, at)?).into())),
@@ -108,7 +108,7 @@ fn exact_number(number: f64, at: &str) -> Result<Test> {
 }
 
 fn wildcard(text: &str, at: &str) -> Result<Test> {
-    wildcard::parse(text).map_err(|reason| PatternError::new(at, format!("{text:?} {reason}")))
+    wildcard::parse(text).map_err(|reason| PatternError::new(at, format!("{text:?}: {reason}")))
 }
 
 /// The argument of `{"prefix":{"equals-ignore-case":…}}`, folded.

@@ -1,28 +1,47 @@
 //! Texts with `*` in them, which stands for any characters, or none.
 
+use smallvec::SmallVec;
+
 use super::WILDCARD_STARS_MAX;
 use super::test::Test;
 
 /// A wildcard with more in it than a beginning or an end: what stands between its stars, at least two pieces.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Wildcard {
-    pieces: Box<[Box<str>]>,
+    /// All pieces, one behind the other.
+    text: Box<str>,
+    /// Where each ends.
+    ends: SmallVec<[u32; 6]>,
 }
 
 impl Wildcard {
+    fn new(pieces: &[String]) -> Self {
+        let mut end = 0;
+        let ends = pieces.iter().map(|piece| {
+            end += piece.len();
+            u32::try_from(end).expect("patterns have fewer bytes than 2^32")
+        });
+        Self { ends: ends.collect(), text: pieces.concat().into() }
+    }
+
+    fn piece(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.text[start as usize..self.ends[number] as usize]
+    }
+
     /// What a value must begin with, up to the first `*`.
     pub(super) fn start(&self) -> &str {
-        &self.pieces[0]
+        self.piece(0)
     }
 
     /// What a value must end with, from the last `*` on.
     pub(super) fn end(&self) -> &str {
-        &self.pieces[self.pieces.len() - 1]
+        self.piece(self.ends.len() - 1)
     }
 
     /// What must stand between start and end, in this order.
-    pub(super) fn middle(&self) -> &[Box<str>] {
-        &self.pieces[1..self.pieces.len() - 1]
+    fn middle(&self) -> impl Iterator<Item = &str> {
+        (1..self.ends.len() - 1).map(|number| self.piece(number))
     }
 
     /// Whether `text` is one it describes. Taking each piece where it comes first is enough: whoever takes a
@@ -31,7 +50,7 @@ impl Wildcard {
         let Some(rest) = text.strip_prefix(self.start()) else { return false };
         let Some(mut rest) = rest.strip_suffix(self.end()) else { return false };
         for piece in self.middle() {
-            let Some(at) = rest.find(&**piece) else { return false };
+            let Some(at) = rest.find(piece) else { return false };
             rest = &rest[at + piece.len()..];
         }
         true
@@ -73,12 +92,11 @@ pub(super) fn parse(text: &str) -> Result<Test, String> {
     if count > WILDCARD_STARS_MAX {
         return Err(format!("has {count} `*`: at most {WILDCARD_STARS_MAX} are allowed"));
     }
-    let pieces: Box<[Box<str>]> = pieces.into_iter().map(String::into_boxed_str).collect();
     Ok(match &*pieces {
-        [text] => Test::Text(text.clone()),
-        [start, end] if end.is_empty() => Test::Prefix(start.clone()),
-        [start, end] if start.is_empty() => Test::Suffix(end.clone()),
-        _ => Test::Wildcard(Wildcard { pieces }),
+        [text] => Test::Text(text.as_str().into()),
+        [start, end] if end.is_empty() => Test::Prefix(start.as_str().into()),
+        [start, end] if start.is_empty() => Test::Suffix(end.as_str().into()),
+        _ => Test::Wildcard(Wildcard::new(&pieces)),
     })
 }
 

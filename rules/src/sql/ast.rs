@@ -1,8 +1,6 @@
 //! A statement as it was read.
 
-use regex::Regex;
-
-use super::functions::Definition;
+use super::functions::{Definition, Pattern};
 
 /// What is selected: from the payload, or in a nested query from each element.
 #[derive(Clone, Debug)]
@@ -78,7 +76,7 @@ pub(crate) struct Call {
     pub(crate) function: &'static Definition,
     pub(crate) arguments: Vec<Expr>,
     /// The compiled pattern, if the function takes one and it stands in the statement.
-    pub(crate) regex: Option<Regex>,
+    pub(crate) pattern: Option<Pattern>,
 }
 
 /// The operators whose both sides are values.

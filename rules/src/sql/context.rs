@@ -5,6 +5,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 use super::error::SqlRunError;
+use super::evaluate::Evaluated;
 use super::json::Doc;
 use super::limits::WORK_BYTES_MAX;
 use super::value::Value;
@@ -141,19 +142,23 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The member of this name as text, if it can be had without making a value.
-    pub(crate) fn member_text(&self, name: &str) -> Option<&'a str> {
-        match &self.element {
-            None => self.evaluation.doc.member(name),
-            Some(_) => None,
+    /// The member of this name as its text, if it can be had without making a value.
+    pub(crate) fn member_text(&self, name: &str) -> Result<Option<&'a str>, SqlRunError> {
+        if self.element.is_some() {
+            return Ok(None);
         }
+        self.evaluation.charge(self.evaluation.doc.members().len())?;
+        Ok(self.evaluation.doc.member(name))
     }
 
     /// The member of this name.
-    pub(crate) fn member(&self, name: &str) -> Value<'a> {
+    pub(crate) fn member(&self, name: &str) -> Evaluated<'a> {
         match &self.element {
-            None => self.evaluation.doc.member(name).map_or(Value::Undefined, Value::from_json),
-            Some(element) => element.clone().member(name),
+            None => Ok(self.member_text(name)?.map_or(Value::Undefined, Value::from_json)),
+            Some(element) => {
+                self.evaluation.charge(element.bytes())?;
+                Ok(element.clone().member(name))
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ impl Expr {
                 }
                 Ok(value)
             }
-            Self::Name(name) => Ok(scope.member(name)),
+            Self::Name(name) => scope.member(name),
             Self::Negate(value) => Ok(match value.evaluate(scope)?.to_number() {
                 Some(Value::Int(number)) => Value::Int(-number),
                 Some(Value::Decimal(number)) => Value::Decimal(number.negate()),
@@ -113,7 +113,7 @@ fn operate<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, scope: &Sc
     let ordered = |wanted: fn(Ordering) -> bool| truth(order(&left, &right).map(wanted));
     Ok(match operator {
         Operator::Equal | Operator::NotEqual => {
-            scope.evaluation.charge(left.bytes() + right.bytes())?;
+            charge_comparison(&left, &right, scope)?;
             truth(equal(&left, &right).map(|is_equal| is_equal == (operator == Operator::Equal)))
         }
         Operator::Less => ordered(Ordering::is_lt),
@@ -121,7 +121,7 @@ fn operate<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, scope: &Sc
         Operator::Greater => ordered(Ordering::is_gt),
         Operator::GreaterEqual => ordered(Ordering::is_ge),
         Operator::In => {
-            scope.evaluation.charge(left.bytes() + right.bytes())?;
+            charge_comparison(&left, &right, scope)?;
             match (left.kind(), right.elements()) {
                 (Type::Undefined, _) | (_, None) => Value::Undefined,
                 (_, Some(elements)) => {
@@ -140,6 +140,12 @@ fn operate<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, scope: &Sc
             compute(operator, &left, &right)
         }
     })
+}
+
+/// Counts a comparison. Each level of what lies in each other reads all that is below it again.
+fn charge_comparison(left: &Value<'_>, right: &Value<'_>, scope: &Scope<'_>) -> Result<(), SqlRunError> {
+    let is_deep = [left, right].iter().any(|side| matches!(side.kind(), Type::Array | Type::Object));
+    scope.evaluation.charge((left.bytes() + right.bytes()) * if is_deep { 16 } else { 1 })
 }
 
 /// Two Ints give an Int, unless it would be too long; anything else that is a number gives a Decimal.
@@ -176,7 +182,7 @@ fn choose<'a>(case: &'a Case, scope: &Scope<'a>) -> Evaluated<'a> {
     }
     for (when, then) in &case.branches {
         let candidate = when.evaluate(scope)?;
-        scope.evaluation.charge(value.bytes() + candidate.bytes())?;
+        charge_comparison(&value, &candidate, scope)?;
         if equal(&value, &candidate) == Some(true) {
             return then.evaluate(scope);
         }
@@ -241,6 +247,7 @@ fn row<'a>(selection: &'a Selection, scope: &Scope<'a>) -> Evaluated<'a> {
                 true => scope.all().members().unwrap_or_default(),
                 false => Vec::new(),
             };
+            scope.evaluation.charge(members.len() * fields.len())?;
             members.retain(|(name, _)| fields.iter().all(|(other, _)| name != other));
             members.extend(fields);
             Ok(Value::Object(members))

@@ -20,6 +20,8 @@ pub(crate) const PAD_MAX: usize = 1_000;
 pub(crate) const REGEX_BYTES_MAX: usize = 1 << 10;
 /// Bytes of memory of a compiled regular expression, and again for its cache.
 pub(crate) const REGEX_COMPILED_BYTES_MAX: usize = 256 << 10;
+/// Bytes up to which a compiled regular expression counts as small, and searching with it as cheap.
+pub(crate) const REGEX_SMALL_BYTES_MAX: usize = 32 << 10;
 /// Bytes of a date pattern.
 pub(crate) const DATE_PATTERN_BYTES_MAX: usize = 256;
 /// Elements that one nested query looks at.

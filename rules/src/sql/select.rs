@@ -75,6 +75,7 @@ fn copy_members(
         Doc::NotJson(error) => return Err(SqlRunError::NoObject(error.to_string())),
         Doc::Other(_) => return Err(SqlRunError::NoObject("an array or a scalar".to_owned())),
     };
+    evaluation.charge(members.len() * fields.len())?;
     let is_replaced = |name: &super::json::RawText<'_>| fields.iter().any(|(field, _)| name.is(field));
     if !members.iter().any(|member| is_replaced(&member.name)) {
         // Without its braces; blanks within them do no harm, unless there is nothing else.
@@ -101,9 +102,9 @@ pub(crate) fn fields<'a>(items: &'a [Item], scope: &Scope<'a>) -> Result<Fields<
     for item in items {
         let value = match &item.value {
             // What is only copied stays as it is written.
-            Expr::Name(name) => match scope.member_text(name) {
+            Expr::Name(name) => match scope.member_text(name)? {
                 Some(json) => Value::Json(Cow::Borrowed(json)),
-                None => scope.member(name),
+                None => scope.member(name)?,
             },
             other => other.evaluate(scope)?,
         };
@@ -117,13 +118,12 @@ pub(crate) fn fields<'a>(items: &'a [Item], scope: &Scope<'a>) -> Result<Fields<
 }
 
 fn put<'a>(fields: &mut Fields<'a>, name: &'a str, below: &'a [String], value: Value<'a>) {
-    match fields.iter_mut().find(|(other, _)| other == name) {
-        Some((_, place)) => put_below(place, below, value),
-        None => {
-            let mut place = Value::Undefined;
-            put_below(&mut place, below, value);
-            fields.push((Cow::Borrowed(name), place));
-        }
+    if let Some((_, place)) = fields.iter_mut().find(|(other, _)| other == name) {
+        put_below(place, below, value);
+    } else {
+        let mut place = Value::Undefined;
+        put_below(&mut place, below, value);
+        fields.push((Cow::Borrowed(name), place));
     }
 }
 

@@ -25,7 +25,7 @@ fn json() -> impl Strategy<Value = String> {
         any::<f64>()
             .prop_filter("finite", |number| number.is_finite())
             .prop_map(|number| format!("{number:e}")),
-        any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+        any::<String>().prop_map(|text| serde_json::to_string(&text).expect("a text has a JSON form")),
     ];
     scalar.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![

@@ -197,7 +197,7 @@ fn functions_about_texts() {
 fn functions_about_numbers() {
     check_values(
         "{}",
-        r#"
+        r"
         abs(-2.5) => 2.5
         abs('-3') => 3
         abs(true) => -
@@ -243,7 +243,7 @@ fn functions_about_numbers() {
         trunc(2.9, -3) => 2
         trunc(5, 2) => 5
         trunc('x', 2) => -
-        "#,
+        ",
     );
 }
 

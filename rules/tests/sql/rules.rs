@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::support::{Echo, TIME_MS, Tables, message};
 
 fn compile(text: &str) -> Result<SqlRule, CompileError> {
-    SqlRule::compile(&RuleName::parse("chat").unwrap(), "chat.sql", text)
+    SqlRule::compile(&RuleName::parse("chat").expect("a name"), "chat.sql", text)
 }
 
 fn run(text: &str, payload: &str) -> SqlOutcome {
     let rule = compile(text).unwrap_or_else(|error| panic!("{error}"));
-    rule.run(&message("chat/out", payload.to_owned()), &EmptySnapshot, &Echo).unwrap()
+    rule.run(&message("chat/out", payload.to_owned()), &EmptySnapshot, &Echo).expect("no table is read")
 }
 
 const ALL: &str = "
@@ -159,95 +159,100 @@ fn a_failing_error_action_is_a_failure_more() {
     assert_eq!((outcome.effects.len(), outcome.failures.len()), (0, 2));
 }
 
+fn check_refused(text: &str, line: usize, column: usize, message: &str) {
+    let error = compile(text).expect_err(text);
+    assert_eq!((error.line, error.column, error.message.as_str()), (line, column, message), "{text}");
+}
+
 #[test]
 fn files_are_refused_with_line_and_caret() {
-    let check = |text: &str, line: usize, column: usize, message: &str| {
-        let error = compile(text).expect_err(text);
-        assert_eq!((error.line, error.column, error.message.as_str()), (line, column, message), "{text}");
-    };
-    check(
+    check_refused(
         "SELECT *",
         1,
         9,
         "an operator, `,`, FROM, WHERE or THEN with an action was expected, and here is the end",
     );
-    check(
+    check_refused(
         "SELECT *\nTHEN",
         2,
         5,
         "REPUBLISH, TABLE, DELETE, EVENT or NOTIFY was expected, and here is the end",
     );
-    check(
+    check_refused(
         "SELECT * THEN REPUBLISH '$aws/x'",
         1,
         26,
         "topics that start with `$` are reserved: write `$$` to mean one",
     );
-    check("SELECT * THEN REPUBLISH ''", 1, 26, "topic is empty: give it at least one character");
-    check(
+    check_refused("SELECT * THEN REPUBLISH ''", 1, 26, "topic is empty: give it at least one character");
+    check_refused(
         "SELECT * THEN REPUBLISH 'a/+/${b}'",
         1,
         26,
         "topic \"a/+/\" holds the wildcard `+` at byte 2: only filters may have wildcards",
     );
-    check("SELECT * THEN REPUBLISH 'a' QOS 3", 1, 33, "QOS is 0, 1 or 2, not 3");
-    check(
+    check_refused("SELECT * THEN REPUBLISH 'a' QOS 3", 1, 33, "QOS is 0, 1 or 2, not 3");
+    check_refused(
         "SELECT * THEN REPUBLISH 'a/${b'",
         1,
         31,
         "`}` after the expression of a template was expected, and here is the end",
     );
-    check(
+    check_refused(
         "SELECT *\nTHEN REPUBLISH 'a/${b c}'",
         2,
         23,
         "`}` after the expression of a template was expected, and here is `c`",
     );
-    check(
+    check_refused(
         "SELECT * THEN REPUBLISH 'a/${nope(1)}'",
         1,
         30,
         "there is no function `nope`: docs/SQL.md lists all of them",
     );
-    check(
-        "SELECT * THEN TABLE 'a b' KEY 'k'",
-        1,
-        22,
-        "table name \"a b\" is not 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`",
-    );
-    check(
-        "SELECT * THEN TABLE '_x' KEY 'k'",
-        1,
-        22,
-        "table \"_x\" is the server's own: take a name without `_` in front",
-    );
-    check("SELECT * THEN TABLE 'x'", 1, 24, "KEY was expected, and here is the end");
-    check(
-        "SELECT * THEN TABLE 'x' KEY 'k' TTL '1y'",
-        1,
-        38,
-        "\"1y\" is no duration such as '10s', '5m', '2h' or '7d'",
-    );
-    check(
-        "SELECT * THEN NOTIFY ''",
-        1,
-        23,
-        "the topic of the notification in quotes was expected, and here is an empty text",
-    );
-    check("SELECT * THEN REPUBLISH 'a' ON FIRE", 1, 32, "ERROR was expected, and here is `FIRE`");
-    check(
-        "SELECT * THEN REPUBLISH 'a' b",
-        1,
-        29,
-        "a setting of the action, `,`, ON ERROR or the end was expected, and here is `b`",
-    );
-    let many = vec!["REPUBLISH 'a'"; 11].join(", ");
-    check(&format!("SELECT * THEN {many}"), 1, 165, "a rule has at most 10 actions");
+    let many = ["REPUBLISH 'a'"; 11].join(", ");
+    check_refused(&format!("SELECT * THEN {many}"), 1, 165, "a rule has at most 10 actions");
     let shown = compile("SELECT *\nFROM 'a' THEN PUBLISH").unwrap_err().to_string();
     assert_eq!(
         shown,
         "chat.sql:2:15: REPUBLISH, TABLE, DELETE, EVENT or NOTIFY was expected, and here is `PUBLISH`\n  \
          FROM 'a' THEN PUBLISH\n                ^"
+    );
+}
+
+#[test]
+fn settings_of_actions_are_refused_with_their_place() {
+    check_refused(
+        "SELECT * THEN TABLE 'a b' KEY 'k'",
+        1,
+        22,
+        "table name \"a b\" is not 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`",
+    );
+    check_refused(
+        "SELECT * THEN TABLE '_x' KEY 'k'",
+        1,
+        22,
+        "table \"_x\" is the server's own: take a name without `_` in front",
+    );
+    check_refused("SELECT * THEN TABLE 'x'", 1, 24, "KEY was expected, and here is the end");
+    check_refused(
+        "SELECT * THEN TABLE 'x' KEY 'k' TTL '1y'",
+        1,
+        38,
+        "\"1y\" is no duration such as '10s', '5m', '2h' or '7d'",
+    );
+    check_refused(
+        "SELECT * THEN NOTIFY ''",
+        1,
+        23,
+        "the topic of the notification in quotes was expected, and here is an empty text",
+    );
+    check_refused("SELECT * THEN REPUBLISH 'a' ON FIRE", 1, 32, "ERROR was expected, and here is `FIRE`");
+    check_refused(
+        "SELECT * THEN REPUBLISH 'a' b",
+        1,
+        29,
+        "a setting of the action, `,`, ON ERROR or the end was expected, and here is `b`",
     );
 }
 
@@ -280,5 +285,5 @@ fn notifications_and_events_fit_those_of_scripts() {
 
 fn id_of(effect: &Effect) -> Value {
     let Effect::PutEvent { event, .. } = effect else { panic!("{effect:?}") };
-    serde_json::from_slice::<Value>(event).unwrap()["id"].clone()
+    serde_json::from_slice::<Value>(event).expect("an event is JSON")["id"].clone()
 }

@@ -9,7 +9,7 @@ use crate::support::{evaluate, message};
 fn select(sql: &str, payload: &str) -> Option<String> {
     let output =
         evaluate(sql, &message("a/b", payload.to_owned())).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    output.map(|output| String::from_utf8(output.to_vec()).unwrap())
+    output.map(|output| String::from_utf8(output.to_vec()).expect("the output is text"))
 }
 
 #[test]
@@ -187,4 +187,39 @@ fn a_long_chain_does_not_lie_deep() {
     assert_eq!(select(&format!("SELECT {sum} AS n"), "{}").unwrap(), "{\"n\":10000}");
     let path = vec!["a"; 10_000].join(".");
     assert_eq!(select(&format!("SELECT {path} AS n"), "{}").unwrap(), "{}");
+}
+
+#[test]
+fn the_deepest_expression_fits_a_small_stack() {
+    let deep = |open: &str, close: &str, count| {
+        format!("SELECT {}a{} AS x", open.repeat(count), close.repeat(count))
+    };
+    let run = move || {
+        let payload = ["{\"a\":", &"[".repeat(60), &"]".repeat(60), "}"].concat();
+        for (open, close, count) in [
+            ("(1 + ", ")", 46),
+            ("upper(", ")", 46),
+            ("NOT ", "", 46),
+            ("[", "]", 46),
+            ("(SELECT VALUE ", " FROM a)", 23), // each is an expression and a query
+        ] {
+            assert!(select(&deep(open, close, count), &payload).is_some());
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_hostile_pattern_ends() {
+    let text = format!("{{\"t\":\"{}\"}}", "01".repeat(100_000));
+    let sql = "SELECT regexp_matches(t, '[01]*1[01]{500}$x') AS x";
+    let outcome = evaluate(sql, &message("a", text.clone()));
+    assert_eq!(
+        outcome.unwrap_err(),
+        SqlRunError::Limit("WORK_BYTES_MAX"),
+        "too much text for such a pattern"
+    );
+    let small = format!("{{\"t\":\"{}\"}}", "01".repeat(20_000));
+    assert_eq!(select(sql, &small).unwrap(), "{\"x\":false}");
+    assert_eq!(select("SELECT regexp_matches(t, '1{3}') AS x", &text).unwrap(), "{\"x\":false}");
 }

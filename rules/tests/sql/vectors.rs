@@ -91,7 +91,7 @@ fn templates_are_filled_in_or_refused() {
 
 fn republish(template: &str, message: &Message) -> SqlOutcome {
     let text = format!("SELECT * FROM '#' THEN REPUBLISH '{template}'");
-    let rule = SqlRule::compile(&RuleName::parse("r").unwrap(), "r.sql", &text);
+    let rule = SqlRule::compile(&RuleName::parse("r").expect("a name"), "r.sql", &text);
     let rule = rule.unwrap_or_else(|error| panic!("{error}"));
-    rule.run(message, &EmptySnapshot, &Echo).unwrap()
+    rule.run(message, &EmptySnapshot, &Echo).expect("no table is read")
 }

@@ -18,10 +18,10 @@ use crate::pipeline::{Comparison, DraftError};
 use crate::report::chain;
 
 /// How long a draft is tried on live traffic if nothing is said, and at most.
-const SHADOW_FOR: Duration = Duration::from_secs(60);
-const SHADOW_FOR_MAX: Duration = Duration::from_secs(600);
+const SHADOW_FOR: Duration = Duration::from_mins(1);
+const SHADOW_FOR_MAX: Duration = Duration::from_mins(10);
 /// How far a replay goes back if nothing is said.
-const SINCE: Duration = Duration::from_secs(3_600);
+const SINCE: Duration = Duration::from_hours(1);
 
 /// `POST /api/rules/<name>/replay?since=1h`: runs the body, and the active version, on the messages that the log holds.
 pub(super) async fn replay(

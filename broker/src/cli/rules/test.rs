@@ -24,9 +24,9 @@ pub(super) fn run(path: Option<PathBuf>, json: bool, config: &ConfigFile) -> any
     let library = pipeline::load_library(&engine, folder)?;
     let mut files = pipeline::rule_files(folder)?;
     if !is_folder {
-        // All of them are of the one folder, however its path is written.
-        let is_meant = |file: &Path| file.file_name() == path.file_name();
-        files.retain(|file| is_meant(&file.rule) || file.tests.as_deref().is_some_and(is_meant));
+        // The folder of a plain name is `.`, which the paths of its files begin with.
+        let is_it = |other: &Path| other.file_name() == path.file_name();
+        files.retain(|file| is_it(&file.rule) || file.tests.as_deref().is_some_and(is_it));
         ensure!(!files.is_empty(), "{} is neither a rule nor the tests of one", path.display());
     }
     files.retain(|file| file.tests.is_some());

@@ -14,12 +14,15 @@ use super::outbox::{Delivery, Via};
 use super::state::{Op, Place, Sent, Stage};
 use crate::store::{AppendError, Appended};
 
+/// Topics, and the alias of each.
+type AliasOf = HashMap<Box<[u8]>, u16, FxBuildHasher>;
+
 /// The topic aliases that the server has set on a connection.
 #[derive(Debug)]
 pub(super) struct Aliases {
     max: u16,
     /// None before the first.
-    set: Option<Box<HashMap<Box<[u8]>, u16, FxBuildHasher>>>,
+    set: Option<Box<AliasOf>>,
 }
 
 /// What stands for a topic in a PUBLISH.

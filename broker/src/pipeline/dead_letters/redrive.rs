@@ -73,7 +73,7 @@ impl Pipeline {
             let (letter, version) = found.ok_or_else(|| RedriveError::Gone(id.to_owned()))?;
             match self.try_redrive(letter, version, payload, &mut desk) {
                 Err(RedriveError::Append(AppendError::Conflict { .. })) if tries < CONFLICTS_MAX => {
-                    tries += 1
+                    tries += 1;
                 }
                 decided => return decided,
             }

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::{SmallVec, smallvec};
+
 /// Stands for "no entry".
 const NONE: u32 = u32::MAX;
 
@@ -25,7 +27,7 @@ struct Entry<V> {
     text: Box<[u8]>,
     /// The longest other entry that this one begins with.
     within: u32,
-    values: Vec<V>,
+    values: SmallVec<[V; 1]>,
 }
 
 impl<V: Copy> Affixes<V> {
@@ -37,7 +39,7 @@ impl<V: Copy> Affixes<V> {
                 Some(last) if *last.text == *text.as_bytes() => last.values.push(value),
                 _ => {
                     let within = find(&entries, side, entries.len(), text.as_bytes());
-                    entries.push(Entry { text: text.as_bytes().into(), within, values: vec![value] });
+                    entries.push(Entry { text: text.as_bytes().into(), within, values: smallvec![value] });
                 }
             }
         }

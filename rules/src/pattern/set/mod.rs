@@ -15,6 +15,8 @@ mod matcher;
 mod paths;
 mod plan;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::str;

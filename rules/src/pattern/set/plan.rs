@@ -21,7 +21,7 @@ pub(super) struct Plan {
     asked_with_values: Lists<Step>,
     /// By node: the alternatives that are met there.
     ends: Lists<u32>,
-    /// Which node a step leads to.
+    /// Which node a noted step leads to. The others are not here, or they would be taken twice.
     steps: HashTable<(u32, Step)>,
 }
 
@@ -79,8 +79,7 @@ impl PlanBuilder {
         let to = u32::try_from(self.nodes.len()).expect("memory ends long before 2^32 nodes");
         self.nodes.push(Node::default());
         let step = Step { condition, to };
-        let hash_of_entry = |(from, step): &(u32, Step)| hash_of(*from, step.condition);
-        self.steps.insert_unique(hash_of(from, condition), (from, step), hash_of_entry);
+        insert(&mut self.steps, from, step);
         let node = &mut self.nodes[from as usize];
         match shows {
             Shows::Noted => node.noted.push(step),
@@ -92,7 +91,9 @@ impl PlanBuilder {
 
     pub(super) fn finish(self) -> Plan {
         let (mut noted, mut asked, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-        for node in self.nodes {
+        let mut steps = HashTable::new();
+        for (from, node) in (0..).zip(self.nodes) {
+            node.noted.iter().for_each(|&step| insert(&mut steps, from, step));
             noted.push(node.noted);
             asked.push(node.asked);
             ends.push(node.ends);
@@ -102,7 +103,7 @@ impl PlanBuilder {
             asked: Lists::new(asked),
             asked_with_values: Lists::new(self.asked_with_values),
             ends: Lists::new(ends),
-            steps: self.steps,
+            steps,
         }
     }
 }
@@ -133,6 +134,11 @@ impl Plan {
             pending.extend(self.asked.get(at).iter().filter(is_met).map(|step| step.to));
         }
     }
+}
+
+fn insert(steps: &mut HashTable<(u32, Step)>, from: u32, step: Step) {
+    let hash_of_entry = |(from, step): &(u32, Step)| hash_of(*from, step.condition);
+    steps.insert_unique(hash_of(from, step.condition), (from, step), hash_of_entry);
 }
 
 fn find(steps: &HashTable<(u32, Step)>, from: u32, condition: u32) -> Option<u32> {

@@ -110,7 +110,7 @@ impl Decimal {
             Some(unit) => (magnitude / unit, magnitude % unit >= unit / 2),
             None => (0, false),
         };
-        let has_rest = unit.is_none_or(|unit| magnitude % unit != 0);
+        let has_rest = unit.is_none_or(|unit| !magnitude.is_multiple_of(unit));
         let away = match rounding {
             Rounding::Ceil => has_rest && !negative,
             Rounding::Floor => has_rest && negative,

@@ -1,13 +1,12 @@
 //! What can be checked about arguments when a statement is read, because they stand in it.
 
-use regex::Regex;
-
+use super::pattern::Pattern;
 use super::{date, pattern};
 use crate::sql::ast::Expr;
 use crate::sql::value::Value;
 
 /// Checks the arguments of a function, and compiles its pattern if there is one.
-pub(super) fn check(name: &str, arguments: &[Expr]) -> Result<Option<Regex>, String> {
+pub(super) fn check(name: &str, arguments: &[Expr]) -> Result<Option<Pattern>, String> {
     match name {
         "regexp_matches" | "regexp_replace" | "regexp_substr" => {
             return literal(arguments, 1).map(pattern::compile).transpose();

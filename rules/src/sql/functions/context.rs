@@ -59,6 +59,7 @@ pub(crate) fn uuid(bytes: [u8; 16]) -> String {
 /// At least 0, below 1.
 fn rand<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     let (context, number) = (arguments.context(), arguments.evaluation().draw());
+    arguments.evaluation().charge(16)?;
     let drawn = bus::drawn(context.event_id, context.rule, number);
     let mut number = [0; 8];
     number.copy_from_slice(&drawn[..8]);

@@ -145,10 +145,7 @@ impl Fields {
     fn read_zone<'text>(&mut self, is_offset: bool, rest: &'text str) -> Option<&'text str> {
         let is_part = |next: char| next.is_ascii_alphanumeric() || "/_+-:".contains(next);
         let (name, after) = rest.split_at(rest.find(|next| !is_part(next)).unwrap_or(rest.len()));
-        self.zone = match is_offset && name != "Z" {
-            true => TimeZone::fixed(read_offset(name)?),
-            false => zone(name)?,
-        };
+        self.zone = if is_offset && name != "Z" { TimeZone::fixed(read_offset(name)?) } else { zone(name)? };
         Some(after)
     }
 

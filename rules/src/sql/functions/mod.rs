@@ -16,6 +16,7 @@ use std::fmt;
 pub(crate) use arguments::Arguments;
 pub(crate) use context::uuid;
 pub(crate) use encoding::base64;
+pub(crate) use pattern::Pattern;
 
 use super::ast::{Call, Expr};
 use super::context::Scope;
@@ -62,7 +63,7 @@ static GROUPS: [&[Definition]; 7] = [
 const REFUSED: [(&str, &str); 4] = [
     ("get_secret", "secrets do not belong into messages"),
     ("get_thing_shadow", "there are no shadows: keep the state in a table, and read it with get_dynamodb"),
-    ("machinelearning_predict", "call a function of a script with aws_lambda"),
+    ("machinelearning_predict", "write a script for it"),
     ("get_mqtt_property", "properties of MQTT 5 are not given to statements: use a script"),
 ];
 
@@ -88,8 +89,8 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Result<Call, String> {
         };
         return Err(format!("the function {name} takes {wanted} arguments, not {count}"));
     }
-    let regex = check::check(name, &arguments)?;
-    Ok(Call { function, arguments, regex })
+    let pattern = check::check(name, &arguments)?;
+    Ok(Call { function, arguments, pattern })
 }
 
 impl Call {

@@ -93,6 +93,7 @@ fn transform<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     for object in objects {
         arguments.evaluation().charge(object.bytes() + attribute_bytes)?;
         let Some(mut members) = object.members() else { return Ok(Value::Undefined) };
+        arguments.evaluation().charge(members.len() * attributes.len())?;
         let is_kept = |name: &Cow<'_, str>| attributes.iter().all(|(other, _)| other != name);
         members.retain(|(name, _)| is_kept(name));
         members.extend(attributes.iter().cloned());

@@ -41,6 +41,7 @@ impl<'text> Members<'text> {
 
 /// What a payload turned out to be.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lies on the stack, where a box would cost an allocation")]
 pub(crate) enum Doc<'text> {
     /// No JSON, for this reason.
     NotJson(ScanError),
@@ -83,11 +84,14 @@ impl<'text> Doc<'text> {
 
     /// The text of the member with this name; of several the last.
     pub(crate) fn member(&self, name: &str) -> Option<&'text str> {
+        self.members().iter().rev().find(|member| member.name.is(name)).map(|member| member.value)
+    }
+
+    /// All members; none if it is no object.
+    pub(crate) fn members(&self) -> &[Member<'text>] {
         match self {
-            Self::Object(_, members) => {
-                members.as_slice().iter().rev().find(|member| member.name.is(name)).map(|member| member.value)
-            }
-            Self::NotJson(_) | Self::Other(_) => None,
+            Self::Object(_, members) => members.as_slice(),
+            Self::NotJson(_) | Self::Other(_) => &[],
         }
     }
 }

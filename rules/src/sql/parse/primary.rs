@@ -41,7 +41,7 @@ impl Parser<'_> {
             }
             Token::Sign("[") => {
                 self.advance()?;
-                Ok(Expr::Array(self.list("]", |parser| parser.expression())?))
+                Ok(Expr::Array(self.list("]", Self::expression)?))
             }
             Token::Sign("{") => {
                 self.advance()?;

@@ -177,6 +177,7 @@ async fn a_dead_letter_is_handled_again_once() {
         (&json!("case"), &json!("in"), &json!(1))
     );
     assert_eq!((&letter["message"], &letter["handler"]), (&json!("it is bad"), &json!("take")));
+    assert_eq!(letter["variables"]["text"], "\"bad\"", "{letter}");
     let id = letter["id"].as_str().expect("it has an id").to_owned();
     let event = operator.get(&format!("/api/dead-letters/{id}")).await["event"].clone();
     assert_eq!(

@@ -2,6 +2,7 @@
 
 mod bound;
 mod certificates;
+mod operator_file;
 mod reload;
 mod secrets;
 mod settings;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pointsman_config::{Config, Durability, Readers};
+use pointsman_rules::leaderboard::BoardLimits;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -23,18 +25,20 @@ use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
 use crate::mqtt::sys;
 use crate::mqtt::{Hub, HubParts, RouterSpine, SharedSpine, SpineOptions};
-use crate::pipeline::{Intake, Pipeline, PipelineParts};
+use crate::pipeline::{DeadLetterLimits, Intake, Pipeline, PipelineParts, VersionLimits};
 use crate::random;
 use crate::store::{self, OpenError, ReadError, RealDisk, Store, StoreOptions};
 use crate::telemetry::Telemetry;
 
 pub use bound::Inherited;
 pub use certificates::host_name;
+pub use operator_file::Contact;
 pub use secrets::SecretsError;
 pub use settings::rule_limits;
 
 use bound::Bound;
-use settings::{gate_settings, session_limits};
+use operator_file::OperatorFile;
+use settings::{gate_settings, outbox_settings, session_limits};
 
 /// Why the server does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,14 @@ pub enum StartError {
     Inherited {
         /// For which listener.
         kind: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file for the operator's commands cannot be written.
+    #[error("cannot write {path}")]
+    OperatorFile {
+        /// The file.
+        path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
@@ -92,6 +104,22 @@ pub enum StartError {
     /// What the last run left cannot be read.
     #[error("cannot take up what the last run left")]
     Recover(#[from] ReadError),
+    /// The filter of a subscriber is no event pattern.
+    #[error("the filter of [[rules.notify]] for topic {topic:?} is no event pattern: {problem}")]
+    NotifyFilter {
+        /// The topic that it subscribes to.
+        topic: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A secret that signs requests cannot be found.
+    #[error("rules.webhooks.secrets.{name} cannot be read: {problem}")]
+    WebhookSecret {
+        /// Its name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
     /// The operator's account cannot be read or made.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -123,6 +151,7 @@ pub struct App {
     store: Arc<Store>,
     tasks: TaskTracker,
     started: Started,
+    operator: OperatorFile,
 }
 
 /// What there is to tell about a server that has started.
@@ -167,6 +196,7 @@ impl App {
         };
         let Prepared { store, pipeline, hub, auth, telemetry, shown, mut started } = prepared;
         bound.note(&mut started);
+        let operator = OperatorFile::write(&config.data.directory, &started)?;
         let gate = Gate::new(gate_settings(config), Arc::clone(&telemetry));
         let certificates = Certificates::new(shown);
         let api = Api {
@@ -181,6 +211,7 @@ impl App {
             packet_bytes_max: config.limits.packet_bytes_max,
             certificates: Arc::clone(&certificates),
             listeners: Arc::new(started.listeners()),
+            operator_token: operator.token(),
         };
         let tasks = TaskTracker::new();
         bound.serve(&certificates.acceptor()?, &gate, &api, &tasks);
@@ -188,7 +219,7 @@ impl App {
             tasks.spawn(sys::run(Arc::clone(&hub), Duration::from_secs(config.sys.interval_seconds)));
         }
         let config = Mutex::new(config.clone());
-        Ok(App { config, auth, certificates, gate, hub, pipeline, store, tasks, started })
+        Ok(App { config, auth, certificates, gate, hub, pipeline, store, tasks, started, operator })
     }
 
     /// What there is to tell.
@@ -210,6 +241,7 @@ impl App {
             // Who comes now is to see that nobody is there, and not to wait.
             let _ = std::fs::remove_file(path);
         }
+        self.operator.remove();
         // The rules are to hear that the clients have gone.
         let _ = tokio::time::timeout_at(deadline, self.hub.delivered()).await;
         let (pipeline, store) = (self.pipeline, self.store);
@@ -253,6 +285,20 @@ impl Prepared {
             limits: rule_limits(config),
             queue_events_max: config.rules.queue_events_max,
             overruns_max: config.rules.overruns_max,
+            parked_messages_max: config.rules.parked_messages_max,
+            boards: BoardLimits {
+                boards_max: config.rules.boards_max,
+                members_total_max: config.rules.board_members_total_max,
+            },
+            versions: VersionLimits {
+                count_max: config.rules.versions_max,
+                bytes_max: config.rules.versions_bytes_max,
+            },
+            dead_letters: DeadLetterLimits {
+                count_max: config.rules.dead_letters_max,
+                bytes_max: config.rules.dead_letters_bytes_max,
+            },
+            outbox: outbox_settings(config)?,
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             telemetry: Arc::clone(&telemetry),
             clock: Arc::clone(&clock),

@@ -1,9 +1,13 @@
 //! The command line.
 
+mod client;
+mod dead_letters;
 mod greeting;
 mod inherited;
+mod rules;
 mod serve;
 mod systemd;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,9 +16,8 @@ use clap::{Parser, Subcommand};
 use pointsman_config::{Config, DEFAULT_TOML};
 use tracing_subscriber::EnvFilter;
 
-use crate::app::rule_limits;
-use crate::pipeline;
-use crate::report::chain;
+use dead_letters::DeadLettersCommand;
+use rules::RulesCommand;
 
 /// An MQTT broker with a rules engine: chat, orders, scores and presence in one program.
 #[derive(Debug, Parser)]
@@ -30,6 +33,8 @@ const EXAMPLES: &str = "Examples:
   pointsman config default > pointsman.toml     write a file of all settings to begin from
   pointsman config check --config pointsman.toml
   pointsman rules check config/rules            compile every rule and say what is wrong
+  pointsman rules test config/rules             run the tests beside them
+  pointsman rules list                          what the server that runs has, and its versions
 
 Once it runs, open http://localhost:8080 in a browser.
 Signals: HUP reads configuration, certificates and policies anew; TERM and INT end it in order, a second one at once.";
@@ -47,7 +52,12 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Checks rule files.
+    /// Shows the events on which rules failed, and has them handled again.
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Checks, tests and manages rules.
     Rules {
         #[command(subcommand)]
         command: RulesCommand,
@@ -66,18 +76,6 @@ enum ConfigCommand {
     Default,
 }
 
-#[derive(Debug, Subcommand)]
-enum RulesCommand {
-    /// Compiles every .rhai file of a folder and says file, line and column of what is wrong.
-    Check {
-        /// The folder of rules; that of the configuration if none is named.
-        folder: Option<PathBuf>,
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
-}
-
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -88,9 +86,8 @@ pub fn main() -> ExitCode {
             print!("{DEFAULT_TOML}");
             Ok(())
         }
-        Command::Rules { command: RulesCommand::Check { folder, config } } => {
-            check_rules(folder, config.as_deref())
-        }
+        Command::DeadLetters { command } => command.run(),
+        Command::Rules { command } => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -121,23 +118,5 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = load(Some(path))?;
     log_filter(&config, Some(path))?;
     println!("{}: right", path.display());
-    Ok(())
-}
-
-fn check_rules(folder: Option<PathBuf>, config: Option<&Path>) -> anyhow::Result<()> {
-    let config = load(config)?;
-    let folder = folder.unwrap_or_else(|| config.rules.directory.clone());
-    let engine = pipeline::engine(rule_limits(&config));
-    let mut wrong = 0;
-    for (path, result) in pipeline::check_rules(&engine, &folder)? {
-        match result {
-            Ok(rule) => println!("{}: right, version {}", path.display(), rule.version),
-            Err(error) => {
-                wrong += 1;
-                eprintln!("{}", chain(&error));
-            }
-        }
-    }
-    anyhow::ensure!(wrong == 0, "{wrong} of the rules in {} cannot be used", folder.display());
     Ok(())
 }

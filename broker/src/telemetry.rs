@@ -166,8 +166,16 @@ pub struct Telemetry {
     pub rule_runs_total: Counter,
     /// Rule runs that failed.
     pub rule_failures_total: Counter,
+    /// Events on which rules failed that are no longer kept, as there were too many.
+    pub dead_letters_dropped_total: Counter,
+    /// Turns of the rules' workers: each is one record at most.
+    pub rule_turns_total: Counter,
+    /// Events that were handled in them.
+    pub rule_turn_events_total: Counter,
     /// Events that a suspended rule did not see and nobody was promised (QoS 0, lifecycle).
     pub rule_events_skipped_total: Counter,
+    /// Messages for suspended rules that found no room to be put aside and went to the dead letters.
+    pub rule_events_turned_away_total: Counter,
     /// Publishers held up because a subscriber or the spine was crowded.
     pub throttles_total: Counter,
     /// Messages dropped, by reason.

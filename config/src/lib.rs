@@ -8,6 +8,8 @@ mod live;
 mod network;
 mod origin;
 mod sections;
+mod web_address;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,8 @@ pub use sections::{
     Auth, Config, Data, Durability, ForwardedHeader, Limits, Listen, ListenerKind, Log, Metrics, Readers,
     Rules, Store, Sys, Tls,
 };
+pub use web_address::{PrivatePlace, PrivatePlaceError, WebAddress, WebAddressError};
+pub use webhooks::{EnvironmentSecret, FileSecret, NotifySubscriber, Secret, Webhooks};
 
 /// The largest packet that can be allowed: it must fit a record of the log.
 const PACKET_BYTES_CEILING: usize = 32 * 1024 * 1024;
@@ -31,8 +35,11 @@ pub const DEFAULT_TOML: &str = include_str!("../default.toml");
 /// The policy of clients that do not authenticate, unless the configuration names another.
 pub const GUEST_POLICY: &str = include_str!("../policies/guest.json");
 
-/// The bundled rules: file name and text.
-pub const BUNDLED_RULES: [(&str, &str); 1] = [("chat.rhai", include_str!("../rules/chat.rhai"))];
+/// The bundled rules and their tests: file name and text.
+pub const BUNDLED_RULES: [(&str, &str); 2] = [
+    ("chat.rhai", include_str!("../rules/chat.rhai")),
+    ("chat.test.rhai", include_str!("../rules/chat.test.rhai")),
+];
 
 impl Config {
     /// Reads and checks the text of a file; `path` is for the error messages.
@@ -73,10 +80,14 @@ impl Config {
             ("limits.outbox_bytes_max", limits.outbox_bytes_max),
             ("limits.spine_bytes_max", limits.spine_bytes_max),
             ("rules.array_len_max", self.rules.array_len_max),
+            ("rules.dead_letters_bytes_max", self.rules.dead_letters_bytes_max),
+            ("rules.dead_letters_max", self.rules.dead_letters_max),
             ("rules.effects_max", self.rules.effects_max),
             ("rules.map_len_max", self.rules.map_len_max),
             ("rules.queue_events_max", self.rules.queue_events_max),
             ("rules.string_bytes_max", self.rules.string_bytes_max),
+            ("rules.versions_bytes_max", self.rules.versions_bytes_max),
+            ("rules.versions_max", self.rules.versions_max),
         ] {
             if value == 0 {
                 return wrong(key, "must be at least 1");
@@ -103,10 +114,16 @@ impl Config {
         if self.rules.run_time_max_ms == 0 || self.rules.operations_max == 0 || self.rules.overruns_max == 0 {
             return wrong("rules", "run_time_max_ms, operations_max and overruns_max must be at least 1");
         }
+        if !(1..=64).contains(&self.rules.call_depth_max) {
+            return wrong("rules.call_depth_max", "it must be 1 to 64: more would overflow the stack");
+        }
         if self.store.segment_mib == 0 || self.store.log_mib_max < self.store.segment_mib {
             return wrong("store.log_mib_max", "must be at least segment_mib, which is at least 1");
         }
-        Ok(())
+        match self.rules.wrong_for_the_web() {
+            None => Ok(()),
+            Some((key, problem)) => wrong(key, problem),
+        }
     }
 
     /// Takes relative paths as relative to the folder that the configuration file is in.
@@ -115,6 +132,7 @@ impl Config {
         let join = |path: &mut PathBuf| *path = folder.join(&*path);
         join(&mut self.data.directory);
         join(&mut self.rules.directory);
+        self.rules.webhooks.files().for_each(join);
         self.tls.certificate.iter_mut().for_each(join);
         self.tls.key.iter_mut().for_each(join);
         self.auth.guest_policy.iter_mut().for_each(join);

@@ -78,6 +78,8 @@ mod tests {
                 ("proxy_protocol", _) => "[\"mqtt\"]\ntrusted_proxies = [\"10.0.0.1\"]".to_owned(),
                 ("forwarded_header", _) => "\"forwarded\"".to_owned(),
                 ("origins" | "mqtt_unix", _) => "[\"https://example.org\"]".to_owned(),
+                ("allow", "[]") => "[\"https://example.org/\"]".to_owned(),
+                ("allow_private", _) => "[\"127.0.0.1:9000\"]".to_owned(),
                 ("allow", _) => "\"admin\"".to_owned(),
                 ("durability", _) => "\"interval\"".to_owned(),
                 (_, "true") => "false".to_owned(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::network::Network;
 use crate::origin::Origin;
+use crate::webhooks::{NotifySubscriber, Webhooks};
 
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -296,7 +297,7 @@ impl Default for Store {
 }
 
 /// The rule scripts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// The folder of the scripts; if it is not there, the bundled ones are put into the data folder and used.
@@ -313,10 +314,50 @@ pub struct Rules {
     pub map_len_max: usize,
     /// Effects of one run.
     pub effects_max: usize,
+    /// Bytes of all payloads, values and log lines of one run.
+    pub effect_bytes_max: usize,
+    /// Depth of function calls, at most 64.
+    pub call_depth_max: usize,
+    /// Nesting of one expression in the source.
+    pub expression_depth_max: usize,
+    /// Variables in scope of one function.
+    pub variables_max: usize,
+    /// Bytes of a rule's source.
+    pub script_bytes_max: usize,
+    /// Bytes of a text that is parsed as JSON.
+    pub payload_bytes_max: usize,
+    /// Bytes that one run reads from tables.
+    pub read_bytes_max: usize,
+    /// Rows of one query.
+    pub query_rows_max: usize,
+    /// Bytes of a part of a table's key.
+    pub key_bytes_max: usize,
     /// Events that may wait for one worker.
     pub queue_events_max: usize,
     /// Runs in a row that may overrun or fail by a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Leaderboards, those of closed periods included.
+    pub boards_max: usize,
+    /// Members of one leaderboard.
+    pub board_members_max: usize,
+    /// Members of all leaderboards.
+    pub board_members_total_max: usize,
+    /// Bytes of a member's name.
+    pub board_member_bytes_max: usize,
+    /// Messages that are put aside for suspended rules; what comes then goes to the dead letters.
+    pub parked_messages_max: usize,
+    /// Versions kept of each rule.
+    pub versions_max: usize,
+    /// Bytes of all versions kept of one rule.
+    pub versions_bytes_max: usize,
+    /// Events kept on which rules failed.
+    pub dead_letters_max: usize,
+    /// Bytes of all events kept on which rules failed.
+    pub dead_letters_bytes_max: usize,
+    /// Requests that rules send to web servers.
+    pub webhooks: Webhooks,
+    /// Web servers that are told of notifications.
+    pub notify: Vec<NotifySubscriber>,
 }
 
 impl Default for Rules {
@@ -329,8 +370,28 @@ impl Default for Rules {
             array_len_max: 2_000,
             map_len_max: 2_000,
             effects_max: 100,
+            effect_bytes_max: 1024 * 1024,
+            call_depth_max: 32,
+            expression_depth_max: 64,
+            variables_max: 128,
+            script_bytes_max: 256 * 1024,
+            payload_bytes_max: 256 * 1024,
+            read_bytes_max: 4 * 1024 * 1024,
+            query_rows_max: 1_000,
+            key_bytes_max: 1_024,
             queue_events_max: 10_000,
             overruns_max: 5,
+            boards_max: 10_000,
+            board_members_max: 1_000_000,
+            board_members_total_max: 4_000_000,
+            board_member_bytes_max: 256,
+            parked_messages_max: 1_000_000,
+            versions_max: 50,
+            versions_bytes_max: 4 * 1024 * 1024,
+            dead_letters_max: 10_000,
+            dead_letters_bytes_max: 64 * 1024 * 1024,
+            webhooks: Webhooks::default(),
+            notify: Vec::new(),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use pointsman_rules::topic::{FilterError, TopicFilter, TopicTrie};
 
-const ROUNDS: usize = 2_000_000;
+/// The fastest of so many turns counts: what else the machine does only ever slows one down.
+const TURNS: usize = 20;
+const ROUNDS: usize = 200_000;
 /// Topics that a busy server sees again and again.
 const BUSY_TOPICS: usize = 100;
 
@@ -31,11 +33,15 @@ fn main() -> Result<(), FilterError> {
 /// Nanoseconds and matches a topic.
 fn cost(trie: &TopicTrie<usize>, topics: &[String]) -> (u128, usize) {
     let mut found = 0;
-    let begun = Instant::now();
-    for round in 0..ROUNDS {
-        trie.for_each_match(black_box(&topics[round % topics.len()]), |_| found += 1);
-    }
-    (begun.elapsed().as_nanos() / ROUNDS as u128, found / ROUNDS)
+    let mut turn = || {
+        let begun = Instant::now();
+        for round in 0..ROUNDS {
+            trie.for_each_match(black_box(&topics[round % topics.len()]), |_| found += 1);
+        }
+        begun.elapsed().as_nanos() / ROUNDS as u128
+    };
+    let fastest = (0..TURNS).map(|_| turn()).min().unwrap_or_default();
+    (fastest, found / ROUNDS / TURNS)
 }
 
 /// Half of the filters have a wildcard, as subscriptions to one device's topics do.

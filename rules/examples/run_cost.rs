@@ -35,6 +35,23 @@ fn relay(msg) {
 }
 "#;
 
+/// Nine fields of the message and its JSON, a topic of them, and one effect.
+const NINE: &str = r#"
+on_message("chat/out", "relay");
+fn relay(msg) {
+    let said = msg.json;
+    publish(`chat/pub/${said.room}/${said.lang}`, #{
+        text: said.text, n: said.n, seen: said.seen, at: said.at, page: said.meta.page, from: msg.client_id, time: msg.time
+    });
+}
+"#;
+
+/// What a device on a chat mostly needs: one field becomes a part of the topic.
+const FORWARD: &str = r#"
+on_message("chat/out", "relay");
+fn relay(msg) { publish("chat/pub/" + msg.json.room, msg.raw); }
+"#;
+
 fn monotonic() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
@@ -55,6 +72,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("JSON parsed", PARSE),
         ("parsed and published", PUBLISH),
         ("parsed, published and stored", RELAY),
+        ("nine fields", NINE),
+        ("forwarded by a field", FORWARD),
         ("chat.rhai", include_str!("../../config/rules/chat.rhai")),
     ] {
         if !name.contains(&only) {
@@ -62,8 +81,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let rule = engine.compile(&RuleName::parse("bench")?, "bench.rhai", source)?;
         let message = Message {
-            topic: "chat/out".to_owned(),
-            client_id: "client-1".to_owned(),
+            topic: "chat/out".into(),
+            client_id: "client-1".into(),
             user: None,
             payload: payload.clone().into(),
             qos: 1,

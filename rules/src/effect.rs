@@ -1,6 +1,10 @@
 //! What a run asks the broker to do.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+
+use crate::leaderboard::BoardChange;
 
 /// The result of a run that went well: perform all effects, in order, or none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -15,6 +19,8 @@ pub struct Outcome {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
+    /// Change a leaderboard: write its [row](BoardChange::row), and tell the index once it is committed.
+    Board(BoardChange),
     /// Delete a row, if it is there.
     Delete {
         /// The table's name.
@@ -24,6 +30,13 @@ pub enum Effect {
         /// The second part of the key.
         sort: String,
     },
+    /// End the connection of a client, if it has one.
+    Disconnect {
+        /// The client.
+        client_id: String,
+        /// What the client is told, if the rule says why.
+        reason: Option<String>,
+    },
     /// Write a line to the rule's log.
     Log {
         /// How serious it is.
@@ -31,9 +44,18 @@ pub enum Effect {
         /// The line.
         text: String,
     },
+    /// Tell all who subscribe to a topic of notifications.
+    Notify {
+        /// The topic: see [`is_notify_topic`](crate::is_notify_topic).
+        topic: String,
+        /// What it is about, in one line.
+        subject: Option<String>,
+        /// The message; JSON where the rule gave something else than text.
+        message: String,
+    },
     /// Publish a message.
     Publish {
-        /// A valid topic that does not start with `$`.
+        /// A valid topic. It starts with `$` only where a SQL rule asks for that with `$$`.
         topic: String,
         /// The message.
         payload: Bytes,
@@ -41,6 +63,15 @@ pub enum Effect {
         qos: u8,
         /// Whether it is retained.
         retain: bool,
+        /// What MQTT 5 sends along; `None` is nothing.
+        properties: Option<Box<PublishProperties>>,
+    },
+    /// Put an event on a bus.
+    PutEvent {
+        /// The bus.
+        bus: String,
+        /// The event, a JSON object as subscribers get it (docs/RULES.md).
+        event: Bytes,
     },
     /// Write a row, whether or not it is there.
     Put {
@@ -55,6 +86,27 @@ pub enum Effect {
         /// When the row is to be gone, in milliseconds.
         expires_at_ms: Option<i64>,
     },
+    /// Send a request to a web server.
+    Webhook(Box<Webhook>),
+}
+
+/// A request to a web server, whose answer matters only in that it says that the request was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Webhook {
+    /// Where to: `http` or `https`, in visible ASCII without a fragment; not checked further.
+    pub url: String,
+    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// Names in small letters, each once, in the order of the names; `content-type` is among them.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// How long one attempt may take, if the rule says so.
+    pub timeout: Option<Duration>,
+    /// How often it is tried again after the first time, if the rule says so.
+    pub retries: Option<u32>,
+    /// The name of the secret that signs it.
+    pub secret: Option<String>,
 }
 
 /// How serious a line of a rule's log is.
@@ -68,4 +120,21 @@ pub enum LogLevel {
     Warn,
     /// Something is wrong.
     Error,
+}
+
+/// What MQTT 5 sends along with a message (MQTT 5 section 3.3.2.3).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PublishProperties {
+    /// What kind of payload it is, such as `application/json`.
+    pub content_type: Option<String>,
+    /// By which a response is known to belong to a request.
+    pub correlation_data: Option<Bytes>,
+    /// Seconds after which the message is no longer sent.
+    pub expiry_seconds: Option<u32>,
+    /// Whether the payload is UTF-8 text.
+    pub is_text: bool,
+    /// Where a response is to be published.
+    pub response_topic: Option<String>,
+    /// Names and values, in order.
+    pub user: Vec<(String, String)>,
 }

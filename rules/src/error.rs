@@ -82,7 +82,7 @@ impl fmt::Display for RunError {
     }
 }
 
-fn write_place(
+pub(crate) fn write_place(
     formatter: &mut fmt::Formatter<'_>,
     file: &str,
     line: usize,
@@ -123,14 +123,33 @@ impl Place {
     }
 }
 
-/// What an error of the interpreter means: the innermost place, the message and the kind.
-pub(crate) fn explain(error: Box<EvalAltResult>) -> (Position, String, RunErrorKind) {
+/// What an error of the interpreter means.
+pub(crate) struct Explained {
+    /// The innermost place that is known.
+    pub(crate) position: Position,
+    /// The function that the place is in, if it is known.
+    pub(crate) function: Option<String>,
+    pub(crate) message: String,
+    pub(crate) kind: RunErrorKind,
+}
+
+/// Says what an error of the interpreter means.
+pub(crate) fn explain(error: Box<EvalAltResult>) -> Explained {
     let mut position = error.position();
+    let mut function = None;
     let mut innermost = error;
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) =
-        *innermost
-    {
-        innermost = inner;
+    loop {
+        innermost = match *innermost {
+            EvalAltResult::ErrorInFunctionCall(name, _, inner, _) => {
+                function = Some(name);
+                inner
+            }
+            EvalAltResult::ErrorInModule(_, inner, _) => inner,
+            other => {
+                *innermost = other;
+                break;
+            }
+        };
         if !innermost.position().is_none() {
             position = innermost.position();
         }
@@ -152,7 +171,7 @@ pub(crate) fn explain(error: Box<EvalAltResult>) -> (Position, String, RunErrorK
         EvalAltResult::ErrorArithmetic(..) => (innermost.to_string(), RunErrorKind::Thrown),
         _ => (innermost.to_string(), RunErrorKind::Type),
     };
-    (position, message, kind)
+    Explained { position, function, message, kind }
 }
 
 /// What a thrown value says: scripts throw texts, or maps with a `message`.

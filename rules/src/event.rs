@@ -1,5 +1,7 @@
 //! What happens and is given to rules.
 
+mod other;
+
 use std::mem;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -9,7 +11,10 @@ use rhai::{Dynamic, ImmutableString};
 use crate::event_id::EventId;
 use crate::json;
 use crate::limits::Limits;
-use crate::rule::On;
+use crate::text::Text;
+use crate::trigger::On;
+
+pub use other::{Batch, Change, ChangeKind, Tick};
 
 /// Something that happened. Cloning shares it, and what one rule has parsed is there for the next.
 #[derive(Clone, Debug)]
@@ -17,19 +22,24 @@ pub struct Event(pub(crate) Kind);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Message(Arc<SharedMessage>),
+    Batch(Arc<Batch>),
+    /// An event of a bus: its payload is the event as subscribers get it.
+    Bus(Arc<SharedMessage>),
+    Change(Arc<Change>),
     Lifecycle(On, Arc<Lifecycle>),
+    Message(Arc<SharedMessage>),
+    Tick(Arc<Tick>),
 }
 
 /// A message that was published.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Message {
     /// Where it was published to.
-    pub topic: String,
+    pub topic: Text,
     /// Who published it; empty for the server itself.
-    pub client_id: String,
+    pub client_id: Text,
     /// The user that client authenticated as.
-    pub user: Option<String>,
+    pub user: Option<Text>,
     /// What was published.
     pub payload: Bytes,
     /// 0, 1 or 2.
@@ -73,6 +83,26 @@ impl Event {
         Self(Kind::Message(Arc::new(SharedMessage::new(message))))
     }
 
+    /// An event was put on a bus. The payload is the event as subscribers get it, the client id its source.
+    pub fn bus(message: Message) -> Self {
+        Self(Kind::Bus(Arc::new(SharedMessage::new(message))))
+    }
+
+    /// A row was written or deleted.
+    pub fn change(change: Change) -> Self {
+        Self(Kind::Change(Arc::new(change)))
+    }
+
+    /// Messages are to be handled together.
+    pub fn batch(batch: Batch) -> Self {
+        Self(Kind::Batch(Arc::new(batch)))
+    }
+
+    /// A time has come.
+    pub fn tick(tick: Tick) -> Self {
+        Self(Kind::Tick(Arc::new(tick)))
+    }
+
     /// A client connected.
     pub fn connect(lifecycle: Lifecycle) -> Self {
         Self(Kind::Lifecycle(On::Connect, Arc::new(lifecycle)))
@@ -96,32 +126,39 @@ impl Event {
     /// When it happened, in milliseconds.
     pub fn time_ms(&self) -> i64 {
         match &self.0 {
-            Kind::Message(shared) => shared.message.time_ms,
+            Kind::Batch(batch) => batch.time_ms,
+            Kind::Bus(shared) | Kind::Message(shared) => shared.message.time_ms,
+            Kind::Change(change) => change.time_ms,
             Kind::Lifecycle(_, lifecycle) => lifecycle.time_ms,
+            Kind::Tick(tick) => tick.scheduled_ms,
         }
     }
 
     /// Its identity.
     pub fn id(&self) -> EventId {
         match &self.0 {
-            Kind::Message(shared) => shared.message.id,
+            Kind::Batch(batch) => batch.id,
+            Kind::Bus(shared) | Kind::Message(shared) => shared.message.id,
+            Kind::Change(change) => change.id,
             Kind::Lifecycle(_, lifecycle) => lifecycle.id,
+            Kind::Tick(tick) => tick.id,
         }
     }
 
-    /// Whose event it is; empty for the server's own.
+    /// Whose event it is: the client's, or the source of an event on a bus; empty for the server's own.
     pub fn client_id(&self) -> &str {
         match &self.0 {
-            Kind::Message(shared) => &shared.message.client_id,
+            Kind::Bus(shared) | Kind::Message(shared) => &shared.message.client_id,
             Kind::Lifecycle(_, lifecycle) => &lifecycle.client_id,
+            Kind::Batch(_) | Kind::Change(_) | Kind::Tick(_) => "",
         }
     }
 
-    /// The message, if it is one.
+    /// The message, if it is one or travelled as one.
     pub fn as_message(&self) -> Option<&Message> {
         match &self.0 {
-            Kind::Message(shared) => Some(&shared.message),
-            Kind::Lifecycle(..) => None,
+            Kind::Message(shared) | Kind::Bus(shared) => Some(&shared.message),
+            Kind::Batch(_) | Kind::Change(_) | Kind::Lifecycle(..) | Kind::Tick(_) => None,
         }
     }
 }
@@ -130,24 +167,13 @@ impl Event {
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
     pub(crate) message: Message,
-    topic: OnceLock<ImmutableString>,
-    client_id: OnceLock<ImmutableString>,
     id: OnceLock<ImmutableString>,
     json: Mutex<Json>,
 }
 
 impl SharedMessage {
     fn new(message: Message) -> Self {
-        let (topic, client_id, id) = Default::default();
-        Self { message, topic, client_id, id, json: Mutex::default() }
-    }
-
-    pub(crate) fn topic(&self) -> ImmutableString {
-        self.topic.get_or_init(|| self.message.topic.as_str().into()).clone()
-    }
-
-    pub(crate) fn client_id(&self) -> ImmutableString {
-        self.client_id.get_or_init(|| self.message.client_id.as_str().into()).clone()
+        Self { message, id: OnceLock::new(), json: Mutex::default() }
     }
 
     pub(crate) fn id(&self) -> ImmutableString {

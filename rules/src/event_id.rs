@@ -32,7 +32,7 @@ impl EventId {
     }
 
     /// The id with this number.
-    pub fn from_u128(number: u128) -> Self {
+    pub const fn from_u128(number: u128) -> Self {
         Self(number)
     }
 

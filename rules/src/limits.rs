@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Elements of one array value, those of arrays within it included.
     pub array_len_max: usize,
+    /// Bytes of the name of a leaderboard's member.
+    pub board_member_bytes_max: usize,
+    /// Members of a leaderboard in one period. More are refused: nobody falls off.
+    pub board_members_max: usize,
     /// Depth of function calls. With 32 levels of deeply nested expressions a run fits a stack of 1 MiB.
     pub call_depth_max: usize,
     /// Bytes of all payloads, values and log lines that one run asks for.
@@ -41,6 +45,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             array_len_max: 2_000,
+            board_member_bytes_max: 256,
+            board_members_max: 1_000_000,
             call_depth_max: 32,
             effect_bytes_max: 1 << 20,
             effects_max: 100,

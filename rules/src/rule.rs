@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use rhai::AST;
 use thiserror::Error;
 
+use crate::engine::LibraryFile;
+use crate::sql::SqlRule;
 use crate::state::Names;
-use crate::topic::LevelFilter;
+use crate::trigger::Trigger;
 
 /// The longest name of a rule.
 pub const RULE_NAME_LEN_MAX: usize = 64;
 
 /// The name of a rule: 1 to 64 of `a`-`z`, `0`-`9`, `_` and `-`. For a file it is the name without `.rhai`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RuleName(Box<str>);
+pub struct RuleName(Arc<str>);
 
 /// Why a text cannot name a rule.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -37,6 +40,10 @@ impl RuleName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -61,13 +68,25 @@ pub struct Rule {
     pub name: RuleName,
     /// Its file, for messages to people.
     pub file: String,
-    /// The first 12 hex digits of the SHA-256 of its source.
+    /// The first 12 hex digits of the SHA-256 of its source, and of the files of the library that it uses.
     pub version: String,
     /// What it listens to, in the order of the source.
     pub triggers: Vec<Trigger>,
+    /// The indexes that it declares.
+    pub indexes: Arc<[Index]>,
     pub(crate) source: String,
-    pub(crate) ast: AST,
-    pub(crate) names: Names,
+    pub(crate) body: Body,
+    /// The files of the library that it uses.
+    pub(crate) libraries: Vec<Arc<LibraryFile>>,
+}
+
+/// What handles the events of a rule.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    /// Functions of a script.
+    Script { ast: Box<AST>, names: Names },
+    /// A statement with actions.
+    Sql(Box<SqlRule>),
 }
 
 impl Rule {
@@ -75,44 +94,31 @@ impl Rule {
     pub fn source(&self) -> &str {
         &self.source
     }
+
+    /// The files of the library that it uses, with their text.
+    pub fn libraries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.libraries.iter().map(|library| (library.file.as_str(), library.source.as_str()))
+    }
+
+    /// File and text in which a function is; the rule's own if no other is known to have it.
+    pub(crate) fn source_of(&self, function: Option<&str>) -> (&str, &str) {
+        let library = function.and_then(|name| self.libraries.iter().find(|library| library.defines(name)));
+        library.map_or((&self.file, &self.source), |library| (&library.file, &library.source))
+    }
 }
 
-/// Something a rule listens to, and the function that handles it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Trigger {
-    /// What it listens to.
-    pub on: On,
-    /// The function of the script that is called with the event.
-    pub handler: String,
-    /// The line of the source that says so.
-    pub line: usize,
+/// A secondary index: the rows of a table can be found by a member of their value.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Index {
+    /// The table.
+    pub table: Arc<str>,
+    /// The member.
+    pub member: Arc<str>,
 }
 
-/// What a trigger listens to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum On {
-    /// A client connected.
-    Connect,
-    /// A connection ended.
-    Disconnect,
-    /// A message was published to a topic that the filter matches.
-    Message(LevelFilter),
-    /// A client subscribed.
-    Subscribe,
-    /// A client unsubscribed.
-    Unsubscribe,
-}
-
-impl fmt::Display for On {
-    /// As it is written in a script.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect => formatter.write_str("on_connect"),
-            Self::Disconnect => formatter.write_str("on_disconnect"),
-            Self::Message(filter) => write!(formatter, "on_message(\"{filter}\")"),
-            Self::Subscribe => formatter.write_str("on_subscribe"),
-            Self::Unsubscribe => formatter.write_str("on_unsubscribe"),
-        }
+impl Index {
+    /// The table that holds the index; no table of scripts can have this name.
+    pub fn table_name(&self) -> String {
+        format!("{}.{}", self.table, self.member)
     }
 }

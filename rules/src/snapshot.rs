@@ -1,7 +1,14 @@
 //! What a rule may read: the tables as they were when the event came.
 
+use std::sync::{Arc, RwLock};
+
 use bytes::Bytes;
 use thiserror::Error;
+
+use crate::leaderboard::{
+    BOARDS_TABLE, SCORES_TABLE, SharedStandings, Standing, Standings, StandingsId, generation_of_row,
+};
+use crate::rule::Index;
 
 /// The tables, frozen. Values are JSON texts, as rules wrote them.
 ///
@@ -18,6 +25,52 @@ pub trait Snapshot: Send + Sync {
     /// # Errors
     /// Says why the table could not be read; the run then fails and changes nothing.
     fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, SnapshotError>;
+
+    /// The indexes of a table, whichever rule declares them, in order.
+    fn indexes(&self, table: &str) -> Vec<Index> {
+        let _ = table;
+        Vec::new()
+    }
+
+    /// The generation of a leaderboard's standings; `None` where nothing was ever submitted to them.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::get`], by which it is read unless the implementation knows better.
+    fn board_generation(&self, id: &StandingsId) -> Result<Option<u64>, SnapshotError> {
+        let row = self.get(BOARDS_TABLE, "", &id.to_string())?;
+        row.map(|row| generation_of_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
+    }
+
+    /// What stands for a member of a leaderboard.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::get`], by which it is read unless the implementation knows better.
+    fn board_standing(
+        &self,
+        id: &StandingsId,
+        generation: u64,
+        member: &str,
+    ) -> Result<Option<Standing>, SnapshotError> {
+        let row = self.get(SCORES_TABLE, &id.scores_hash(generation), member)?;
+        row.map(|row| Standing::from_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
+    }
+
+    /// The ranks of a leaderboard, if it has any. They are of the moment: commits may change them between two questions of
+    /// one run, which no commit is refused for.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::query`], by which they are built. Whoever has large boards keeps them instead, in
+    /// [`Boards`](crate::leaderboard::Boards).
+    fn standings(&self, id: &StandingsId, generation: u64) -> Result<Option<SharedStandings>, SnapshotError> {
+        let query = Query { limit: usize::MAX, ..Query::default() };
+        let mut rows = Vec::new();
+        for row in self.query(SCORES_TABLE, &id.scores_hash(generation), &query)? {
+            let standing =
+                Standing::from_row(&row.value).map_err(|error| SnapshotError(error.to_string()))?;
+            rows.push((row.sort, standing, 0));
+        }
+        Ok(Some(Arc::new(RwLock::new(Standings::from_rows(id.order, 0, rows)))))
+    }
 }
 
 /// Which rows of a hash are meant.

@@ -12,9 +12,11 @@ use rhai::{Dynamic, EvalAltResult, EvalContext, ImmutableString, Map, Position};
 
 use crate::effect::Effect;
 use crate::error::RunErrorKind;
+use crate::event_id::EventId;
 use crate::limits::Limits;
-use crate::rule::On;
+use crate::rule::Index;
 use crate::snapshot::{Snapshot, SnapshotError};
+use crate::trigger::{Handling, On};
 
 pub(crate) type NativeResult<T> = Result<T, Box<EvalAltResult>>;
 
@@ -23,14 +25,22 @@ pub(crate) enum State {
     /// No script runs.
     Idle,
     /// The top level of a script says what it listens to.
-    Registering(Vec<Registration>),
+    Registering(Declared),
     /// A handler runs.
     Running(Box<Run>),
+}
+
+/// What the top level of a script says.
+#[derive(Default)]
+pub(crate) struct Declared {
+    pub(crate) registrations: Vec<Registration>,
+    pub(crate) indexes: Vec<Index>,
 }
 
 /// A trigger that a script registered.
 pub(crate) struct Registration {
     pub(crate) on: On,
+    pub(crate) handling: Handling,
     pub(crate) handler: String,
     pub(crate) position: Position,
 }
@@ -40,6 +50,13 @@ pub(crate) struct Run {
     pub(crate) limits: Limits,
     pub(crate) snapshot: Arc<dyn Snapshot>,
     pub(crate) time_ms: i64,
+    pub(crate) event_id: EventId,
+    /// The rule's name.
+    pub(crate) rule: Arc<str>,
+    /// The indexes that the rule declares.
+    pub(crate) indexes: Arc<[Index]>,
+    /// Random numbers that were drawn.
+    pub(crate) drawn: u64,
     pub(crate) effects: Vec<Effect>,
     pub(crate) effect_bytes: usize,
     pub(crate) read_bytes: usize,
@@ -69,6 +86,9 @@ thread_local! {
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
     static LAST_LOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static TIME_SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// From which step on variables are written down; most runs never come to it.
+    static WATCHED_FROM: Cell<u64> = const { Cell::new(u64::MAX) };
+    static VARIABLES: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// More than any limit, with room above it to count on.
@@ -100,6 +120,40 @@ impl Drop for Guard {
     fn drop(&mut self) {
         STATE.replace(State::Idle);
     }
+}
+
+/// Whether the top level of a script runs on this thread.
+pub(crate) fn is_registering() -> bool {
+    STATE.with_borrow(|state| matches!(state, State::Registering(_)))
+}
+
+/// Runs `body` as if no script ran on this thread: a test, itself a script, calls handlers so.
+pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
+    /// What the script on this thread has come to, given back however `body` ends.
+    struct Saved {
+        names: Names,
+        state: State,
+        operations: u64,
+        last_look: Duration,
+        time_spent: Duration,
+    }
+    impl Drop for Saved {
+        fn drop(&mut self) {
+            NAMES.replace(std::mem::take(&mut self.names));
+            STATE.replace(std::mem::replace(&mut self.state, State::Idle));
+            OPERATIONS.set(self.operations);
+            LAST_LOOK.set(self.last_look);
+            TIME_SPENT.set(self.time_spent);
+        }
+    }
+    let _saved = Saved {
+        names: NAMES.take(),
+        state: STATE.replace(State::Idle),
+        operations: OPERATIONS.get(),
+        last_look: LAST_LOOK.get(),
+        time_spent: TIME_SPENT.get(),
+    };
+    body()
 }
 
 /// Counts one step of the interpreter: the meter of the whole run, whoever calls whom.
@@ -141,6 +195,9 @@ fn stopped() -> Option<Stop> {
 
 /// Looks at a variable before the script does: gives constants, and measures what was assigned into.
 pub(crate) fn look_up(name: &str, index: usize, context: &EvalContext) -> NativeResult<Option<Dynamic>> {
+    if OPERATIONS.get() >= WATCHED_FROM.get() {
+        note_variables(context);
+    }
     NAMES.with_borrow(|names| {
         if index == 0 {
             return Ok(names.constants.get(name).cloned());
@@ -152,6 +209,45 @@ pub(crate) fn look_up(name: &str, index: usize, context: &EvalContext) -> Native
         }
         Ok(None)
     })
+}
+
+/// The steps that the last run on this thread took.
+pub(crate) fn operations() -> u64 {
+    OPERATIONS.get()
+}
+
+/// Runs `body`, and gives the variables that were in scope when it last looked at one, if that was at the step
+/// `watched_from` or later.
+pub(crate) fn watching<T>(watched_from: u64, body: impl FnOnce() -> T) -> (T, Vec<(String, String)>) {
+    /// Ends it, however `body` ends.
+    struct Watch;
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            WATCHED_FROM.set(u64::MAX);
+        }
+    }
+    VARIABLES.take();
+    WATCHED_FROM.set(watched_from);
+    let watch = Watch;
+    let result = body();
+    drop(watch);
+    (result, VARIABLES.take())
+}
+
+/// Writes down what is in scope.
+fn note_variables(context: &EvalContext) {
+    /// More are not written down.
+    const VARIABLES_MAX: usize = 32;
+    const CHARS_MAX: usize = 200;
+    let value = |value: Dynamic| {
+        let text = format!("{value:?}");
+        match text.char_indices().nth(CHARS_MAX) {
+            None => text,
+            Some((end, _)) => format!("{}…", &text[..end]),
+        }
+    };
+    let scope = context.scope().iter().take(VARIABLES_MAX);
+    VARIABLES.replace(scope.map(|(name, _, of)| (name.to_owned(), value(of))).collect());
 }
 
 /// Charges native work as if the interpreter had done it: parsing or writing 256 bytes takes about as long as a
@@ -182,7 +278,7 @@ pub(crate) fn with_run<T>(name: &str, with: impl FnOnce(&mut Run) -> NativeResul
 /// Files a trigger.
 pub(crate) fn register(name: &str, registration: Registration) -> NativeResult<()> {
     STATE.with_borrow_mut(|state| match state {
-        State::Registering(registrations) => {
+        State::Registering(Declared { registrations, .. }) => {
             let is_twin =
                 |other: &Registration| other.on == registration.on && other.handler == registration.handler;
             if registrations.iter().any(is_twin) {
@@ -200,7 +296,31 @@ pub(crate) fn register(name: &str, registration: Registration) -> NativeResult<(
     })
 }
 
+/// Files an index.
+pub(crate) fn declare_index(name: &str, index: Index) -> NativeResult<()> {
+    STATE.with_borrow_mut(|state| match state {
+        State::Registering(Declared { indexes, .. }) => {
+            if !indexes.contains(&index) {
+                indexes.push(index);
+            }
+            Ok(())
+        }
+        State::Idle | State::Running(_) => {
+            Err(refuse(format!("{name} works only at the top level of the file, not in a function")))
+        }
+    })
+}
+
 impl Run {
+    /// The indexes of a table: those of all rules, and those that this one declares.
+    pub(crate) fn indexes_of(&self, table: &str) -> Vec<Index> {
+        let mut indexes = self.snapshot.indexes(table);
+        indexes.extend(self.indexes.iter().filter(|index| *index.table == *table).cloned());
+        indexes.sort();
+        indexes.dedup();
+        indexes
+    }
+
     /// Makes room for an effect with so many bytes of content, or stops the run.
     pub(crate) fn reserve(&mut self, bytes: usize) -> NativeResult<()> {
         if self.effects.len() >= self.limits.effects_max {

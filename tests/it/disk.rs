@@ -1,5 +1,10 @@
 //! A full disk: publishers are told, or not answered; nothing acknowledged is lost; and it goes on when there is room.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
 use pointsman_tests::wire::{self, Connect, kind};
 use pointsman_tests::{DiskFull, Endpoints, PATIENCE, Raw, ServerProcess, eventually};
 
@@ -119,4 +124,91 @@ async fn what_nobody_wants_kept_flows_on() {
     let mut bystander = join(&server, wire::V311, "bystander").await;
     bystander.ping().await;
     assert_eq!(server.raw().await.connect(&lasting("late")).await.code, 3, "the server is unavailable");
+}
+
+/// Gives the data folder a file system of its own, where that is permitted, and leaves it as it is elsewhere.
+const SMALL_DISK: &str = "data=$(dirname \"$3\")/data; mkdir -p \"$data\"; \
+    mountpoint -q \"$data\" || mount -t tmpfs -o size=24m tmpfs \"$data\" 2>/dev/null;";
+
+/// Takes the file system away again, whatever becomes of the case.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `None` if the folder has none of its own.
+    fn at(folder: &Path) -> Option<Mounted> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let is_it = |line: &str| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == folder);
+        mounts.lines().any(is_it).then(|| Mounted(folder.to_owned()))
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let mut filler = File::create(self.filler()).expect("there is room for a file");
+        let large = vec![0; 65_536];
+        for chunk in [&large[..], &[0; 512]] {
+            while filler.write_all(chunk).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.filler()).expect("the file is there");
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_file_system_without_room_loses_nothing_that_was_acknowledged() {
+    let config = "[store]\nsegment_mib = 1\n";
+    let program = env!("CARGO_BIN_EXE_server");
+    let mut server = ServerProcess::start_by(program, SMALL_DISK, Stdio::null(), config).await;
+    let Some(disk) = Mounted::at(&server.directory().join("data")) else {
+        println!(
+            "no file system can be mounted here: the cases with a limit of the process stand for this one"
+        );
+        return;
+    };
+    let mut keeper = server.raw().await.join(&lasting("keeper")).await;
+    keeper.subscribe(&[("kept/#", 2)]).await;
+    keeper.leave().await;
+    let mut expected = Vec::new();
+    for fall in 0..3 {
+        let mut publisher = join(&server, wire::V5, "publisher").await;
+        disk.fill();
+        // What was begun of a block can still be written to its end.
+        for number in 0.. {
+            assert!(number < 20, "a full disk takes {number} messages");
+            let text = format!("{fall} {number} {}", "x".repeat(8_000));
+            match publisher.deliver(1 + number % 2, "kept/a", &text, &[]).await {
+                0 => expected.push(text),
+                QUOTA_EXCEEDED => break,
+                reason => panic!("{reason:#04x}"),
+            }
+        }
+        if fall == 1 {
+            assert!(!server.kill().await.stderr.contains("panicked"));
+            disk.make_room();
+            server.run().await;
+            publisher = join(&server, wire::V5, "publisher").await;
+        } else {
+            disk.make_room();
+        }
+        taken_again(&mut publisher).await;
+        expected.push("room".to_owned());
+        publisher.leave().await;
+    }
+    let mut publisher = join(&server, wire::V5, "publisher").await;
+    assert_eq!(publisher.deliver(1, "kept/a", "all", &[]).await, 0);
+    expected.push("all".to_owned());
+    assert!(!server.kill().await.stderr.contains("panicked"));
+    server.run().await;
+    assert_eq!(kept(&server).await, expected);
 }

@@ -67,8 +67,8 @@ async fn expect_counts(server: &Endpoints, count: usize) {
 async fn an_acknowledged_message_is_handled_once_whatever_ends_the_server() {
     const EACH: usize = 40;
     let mut server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), PATIENT).await;
-    add_rule(&server, "slow", SLOW).await;
-    add_rule(&server, "next", NEXT).await;
+    server.add_rule("slow", SLOW).await;
+    server.add_rule("next", NEXT).await;
     publish_all(&server, EACH).await;
     server.kill().await;
     server.run().await;
@@ -88,16 +88,6 @@ async fn an_acknowledged_message_is_handled_once_whatever_ends_the_server() {
 }
 
 /// Saves a rule and waits until it is active.
-async fn add_rule(server: &ServerProcess, name: &str, text: &str) {
-    std::fs::write(server.rule_file(name), text).expect("a rule is written");
-    eventually(&format!("rule {name} is active"), async || {
-        let status = server.status().await;
-        let rules = status["rules"].as_array().cloned().unwrap_or_default();
-        if rules.iter().any(|rule| rule["name"] == name) { Ok(()) } else { Err(status) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_new_trigger_begins_with_what_comes_after_it() {
     const COUNT: &str = r#"
@@ -213,9 +203,10 @@ fn dead_letters(server: &TestServer, rule: &str) -> Vec<Value> {
     // A clock that stands still: what the server kept for seven days has not ended.
     let clock = Arc::new(|| u64::try_from(Duration::from_secs(1_700_000_000).as_millis()).unwrap_or(0));
     let store = Store::open(options, clock, Arc::new(RealDisk)).expect("the data of a stopped server opens");
-    let rows = store.query("_dead_letters", rule, &Query::default());
-    let json = |row: Row| serde_json::from_slice(&row.value).expect("a dead letter is JSON");
-    rows.expect("the tables can be read").into_iter().map(json).collect()
+    let rows = store.query("_dead_letters", "letters", &Query::default());
+    let json = |row: Row| -> Value { serde_json::from_slice(&row.value).expect("a dead letter is JSON") };
+    let letters = rows.expect("the tables can be read").into_iter().map(json);
+    letters.filter(|letter| letter["rule"] == rule).collect()
 }
 
 #[tokio::test]
@@ -240,7 +231,7 @@ async fn what_a_rule_fails_on_is_kept_as_a_dead_letter() {
     }
     for (key, wanted) in [
         ("topic", json!("bad")),
-        ("clientId", json!("client")),
+        ("client_id", json!("client")),
         ("qos", json!(1)),
         ("payload", json!("what it said")),
     ] {
@@ -253,7 +244,7 @@ async fn the_log_says_where_a_rule_failed_and_nothing_of_the_payload() {
     const FAILING: &str =
         "on_message(\"bad\", \"fail\");\nfn fail(msg) {\n    let share = 1 / (msg.size - msg.size);\n}\n";
     let mut server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), PATIENT).await;
-    add_rule(&server, "failing", FAILING).await;
+    server.add_rule("failing", FAILING).await;
     server.mqtt("client").await.publish("bad", "a secret of the client").await;
     let logged = server.terminate().await.stderr;
     let place = format!("{}:3:", server.rule_file("failing").display());
@@ -344,4 +335,51 @@ async fn a_flood_of_what_rules_want_is_handled_at_the_rules_own_pace() {
         }
     });
     heard.await;
+}
+
+#[tokio::test]
+async fn parked_messages_max_holds_and_what_comes_then_is_a_dead_letter() {
+    const TRAP: &str = r#"
+        on_message("trap", "fall");
+        fn fall(msg) {
+            if msg.text() == "fall" { loop { } }
+            publish("out", msg.text(), #{ qos: 1 });
+        }
+    "#;
+    let builder = TestServer::builder().without_bundled_rules().rule("trap", TRAP).config(|config| {
+        config.rules.overruns_max = 1;
+        config.rules.parked_messages_max = 2;
+    });
+    let mut server = builder.start().await;
+    let mut client = server.mqtt("client").await;
+    client.subscribe("out", QoS::AtLeastOnce).await;
+    client.publish("trap", "fall").await;
+    eventually("the rule is suspended", async || {
+        let status = server.status().await;
+        if status["rules"][0]["suspended"] == true { Ok(()) } else { Err(status) }
+    })
+    .await;
+    for word in ["one", "two", "three", "four"] {
+        client.publish("trap", word).await;
+    }
+    eventually("two are put aside and two are turned away", async || {
+        let page = server.http().get("/metrics").await;
+        let is_so = ["pointsman_rule_events_parked 2", "pointsman_rule_events_turned_away_total 2"]
+            .iter()
+            .all(|line| page.text().lines().any(|it| it == *line));
+        if is_so { Ok(()) } else { Err(page.text().to_owned()) }
+    })
+    .await;
+    server.write_rule("trap", &TRAP.replace("loop { }", "return;")).await;
+    assert_eq!(client.recv_on("out").await.text(), "one");
+    assert_eq!(client.recv_on("out").await.text(), "two");
+    client.publish("trap", "five").await;
+    assert_eq!(client.recv_on("out").await.text(), "five", "what was turned away is not run");
+    client.disconnect().await;
+    server.stop().await;
+    let letters = dead_letters(&server, "trap");
+    let payloads: Vec<&Value> = letters.iter().map(|letter| &letter["event"]["payload"]).collect();
+    assert_eq!(payloads, ["fall", "three", "four"]);
+    let message = letters[1]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("parked_messages_max (2)"), "{message}");
 }

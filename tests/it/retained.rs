@@ -105,3 +105,45 @@ async fn many_are_sent_to_one_and_others_are_served_meanwhile() {
         assert!(topics.insert(wild.published().await.topic), "each comes once");
     }
 }
+
+/// What is acknowledged and what is refused is the same to a session that is away, and to the server after a restart.
+#[tokio::test]
+async fn retained_limits_hold_for_sessions_and_over_restarts() {
+    for by_bytes in [false, true] {
+        let builder = TestServer::builder().config(|config| {
+            let limits = &mut config.limits;
+            if by_bytes {
+                limits.retained_bytes_max = 2_000;
+            } else {
+                limits.retained_messages_max = 1;
+            }
+        });
+        let mut server = builder.start().await;
+        let connect = Connect { clean: false, ..Connect::new(wire::V311, "away") };
+        let mut away = server.raw().await.join(&connect).await;
+        away.subscribe(&[("kept/#", 1)]).await;
+        away.leave().await;
+        let large = "x".repeat(1_200);
+        let steps = [("kept/a", &*large, 0), ("kept/b", &*large, 0x97), ("kept/a", "small", 0)];
+        let mut taken = Vec::new();
+        for (topic, payload, reason) in steps {
+            let mut v5 = server.raw().await.join(&Connect::new(wire::V5, "v5")).await;
+            v5.send(&retained(topic, 1, Some(&[]), payload)).await;
+            assert_eq!(v5.expect(kind::PUBACK).await.reason(), reason, "{topic}");
+            v5.leave().await;
+            if reason == 0 {
+                taken.push((topic.to_owned(), payload.to_owned()));
+            }
+            server.restart().await;
+            assert_eq!(metric(&server, "pointsman_retained_messages").await, 1, "{topic}");
+            assert!(metric(&server, "pointsman_retained_bytes").await <= 2_000, "{topic}");
+        }
+        let mut away = server.raw().await;
+        assert!(away.connect(&connect).await.session_present);
+        for expected in taken {
+            let came = away.receive().await;
+            assert_eq!((came.topic.clone(), came.text().to_owned()), expected);
+        }
+        away.ping().await;
+    }
+}

@@ -55,6 +55,16 @@ impl Http {
         self.request(Method::POST, path, headers, body.into()).await
     }
 
+    /// PUTs a body to a path with headers of one's own.
+    pub async fn put_with(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.request(Method::PUT, path, headers, body.into()).await
+    }
+
+    /// DELETEs a path with headers of one's own.
+    pub async fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request(Method::DELETE, path, headers, Bytes::new()).await
+    }
+
     async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
         let what = format!("{method} {path}");
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());

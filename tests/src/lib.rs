@@ -29,6 +29,7 @@ mod script;
 mod server;
 mod tools;
 mod transport;
+mod web_server;
 mod websocket;
 pub mod wire;
 
@@ -47,3 +48,4 @@ pub use script::Script;
 pub use server::{ServerBuilder, TestServer};
 pub use tools::{Tool, repository, rust_files};
 pub use transport::Transport;
+pub use web_server::{Manner, Received, WebServer};

@@ -221,6 +221,17 @@ impl ServerProcess {
         self.directory.path().join("rules").join(format!("{name}.rhai"))
     }
 
+    /// Saves a rule, and waits until it is active.
+    pub async fn add_rule(&self, name: &str, text: &str) {
+        std::fs::write(self.rule_file(name), text).expect("a rule is written");
+        eventually(&format!("rule {name} is active"), async || {
+            let status = self.status().await;
+            let rules = status["rules"].as_array().cloned().unwrap_or_default();
+            if rules.iter().any(|rule| rule["name"] == name) { Ok(()) } else { Err(status) }
+        })
+        .await;
+    }
+
     /// Waits until it has ended, and gives what it had written.
     pub async fn finish(&mut self) -> Output {
         let mut running = self.running.take().expect("the server runs");

@@ -52,9 +52,17 @@ impl ServerBuilder {
     /// Adds a rule, or replaces the bundled one of that name; the name has no `.rhai`.
     #[must_use]
     pub fn rule(mut self, name: &str, text: &str) -> ServerBuilder {
-        let file = format!("{name}.rhai");
-        self.rules.retain(|(known, _)| *known != file);
+        // Its tests are of the one that is replaced.
+        let (file, tests) = (format!("{name}.rhai"), format!("{name}.test.rhai"));
+        self.rules.retain(|(known, _)| *known != file && *known != tests);
         self.rules.push((file, text.to_owned()));
+        self
+    }
+
+    /// Adds a rule in SQL.
+    #[must_use]
+    pub fn sql(mut self, name: &str, text: &str) -> ServerBuilder {
+        self.rules.push((format!("{name}.sql"), text.to_owned()));
         self
     }
 

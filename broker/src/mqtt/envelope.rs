@@ -23,13 +23,15 @@ use pointsman_rules::EventId;
 
 use super::codec::QoS;
 
-pub use builder::EnvelopeBuilder;
+pub use builder::{BuilderMark, EnvelopeBuilder};
 pub use message::Message;
 
 const META_BYTES: usize = 24;
 const FOOTER_BYTES: usize = 56;
 const FORMAT_VERSION: u8 = 1;
 const NO_USER: u16 = u16::MAX;
+/// Where in the footer it says which of its record's messages the first one is.
+const LOG_INDEX_AT: usize = 52;
 
 const FLAG_QOS: u8 = 0b0000_0011;
 const FLAG_RETAIN: u8 = 0b0000_0100;
@@ -154,6 +156,11 @@ impl Envelope {
     /// Where in the log it is, if it is there.
     pub fn log_seq(&self) -> Option<u64> {
         Some(self.footer_u64(0)).filter(|seq| *seq != 0)
+    }
+
+    /// Which of its record's messages the one at `index` is: another one where it was cut out of a larger envelope.
+    pub fn log_index(&self, index: usize) -> u32 {
+        self.footer_u32(LOG_INDEX_AT).saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// The connection that published it, or [`SERVER`].

@@ -9,8 +9,10 @@ mod session;
 mod spine;
 pub mod sys;
 
-pub use codec::{QoS, Reason};
-pub use envelope::{Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER};
+pub use codec::{AlongError, QoS, Reason, encode_along};
+pub use envelope::{
+    BuilderMark, Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER,
+};
 pub use session::{
     Begun, Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused,
     Logged, OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits,

@@ -1,51 +1,127 @@
 //! From what a run asks for to what is kept and what is published.
 
-use bytes::Bytes;
-use pointsman_rules::{Effect, EventId, LogLevel, RunError};
-use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
+
+use pointsman_rules::leaderboard::{BoardChange, BoardRow};
+use pointsman_rules::{Effect, LogLevel, RunError};
+use rustc_hash::FxBuildHasher;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
+use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
-use super::worker::Job;
-use crate::mqtt::{EnvelopeBuilder, Marks, QoS};
-use crate::store::{Done, Record, Write};
+use super::unit::Job;
+use super::wanted::BUS_PREFIX;
+use super::worker::Desk;
+use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
+use crate::store::Write;
 
-/// The table of events that a rule failed on: hash is the rule, sort the event's id.
-const DEAD_LETTERS: &str = "_dead_letters";
-const DEAD_LETTER_KEPT_MS: u64 = 7 * 24 * 3_600_000;
+/// Topics of which a worker remembers who wants what is published to them.
+const INTERESTS_MAX: usize = 4096;
 
-/// What came of one run: a commit, and messages to send after it.
+/// What came of the runs of a turn: what is kept, and what is sent after that.
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
+    /// What the run that is going on writes.
     pub(crate) writes: Vec<Write>,
-    pub(crate) done: Vec<Done>,
+    /// What all of them publish.
     pub(crate) publishes: EnvelopeBuilder,
+    /// What is done once it is on disk.
+    pub(crate) afterwards: Afterwards,
+    /// What their writes change of leaderboards.
+    pub(crate) boards: Vec<BoardChange>,
+}
+
+/// What a commit was before a run.
+struct Before {
+    writes: usize,
+    publishes: BuilderMark,
+    afterwards: Afterwards,
+    boards: usize,
 }
 
 impl Commit {
-    /// Whether something of it must be on disk.
-    pub(crate) fn is_durable(&self) -> bool {
-        !self.writes.is_empty() || !self.done.is_empty() || self.publishes_must_be_kept()
+    /// Takes out what is to come after the commit so far, to be brought together again.
+    fn before_run(&mut self) -> Before {
+        let afterwards = std::mem::take(&mut self.afterwards);
+        let boards = self.boards.len();
+        Before { writes: self.writes.len(), publishes: self.publishes.mark(), afterwards, boards }
+    }
+
+    /// Takes back what was added since.
+    fn take_back(&mut self, before: Before) {
+        self.writes.truncate(before.writes);
+        self.boards.truncate(before.boards);
+        self.publishes.take_back(&before.publishes);
+        self.afterwards = before.afterwards;
+    }
+
+    /// Keeps what was added since.
+    fn keep_run(&mut self, before: Before) {
+        let added = std::mem::replace(&mut self.afterwards, before.afterwards);
+        self.afterwards.append(added);
     }
 
     /// Whether somebody who must not miss it wants something of what is published.
     pub(crate) fn publishes_must_be_kept(&self) -> bool {
         self.publishes.interest().durable || self.publishes.has_retained()
     }
+}
 
-    pub(crate) fn into_record(self, messages: Bytes, reads: Vec<crate::store::ReadCheck>) -> Record {
-        // What was read only matters to what is written.
-        let reads = if self.writes.is_empty() { Vec::new() } else { reads };
-        Record { messages, reads, writes: self.writes, done: self.done, sessions: Bytes::new() }
+/// Who wants what is published to a topic, as long as no rule and no subscription changes.
+#[derive(Debug, Default)]
+pub(crate) struct Interests {
+    generation: u64,
+    by_topic: HashMap<Box<str>, Interest, FxBuildHasher>,
+}
+
+impl Interests {
+    fn get(&mut self, generation: u64, topic: &str, find: impl FnOnce() -> Interest) -> Interest {
+        if self.generation != generation || self.by_topic.len() >= INTERESTS_MAX {
+            self.generation = generation;
+            self.by_topic.clear();
+        }
+        if let Some(&interest) = self.by_topic.get(topic) {
+            return interest;
+        }
+        let interest = find();
+        self.by_topic.insert(topic.into(), interest);
+        interest
     }
 }
 
 impl Pipeline {
-    /// Sorts effects. An effect on a table of the server's own fails the run.
-    pub(super) fn commit_of(&self, job: &Job, effects: Vec<Effect>) -> Result<Commit, String> {
-        let mut commit = Commit { done: done_of(job), ..Commit::default() };
+    /// Sorts a run's effects into the commit, all or none. An effect on a table of the server's own fails the run.
+    pub(super) fn commit_effects(
+        &self,
+        job: &Job<'_>,
+        effects: Vec<Effect>,
+        commit: &mut Commit,
+        desk: &mut Desk,
+    ) -> Result<(), String> {
+        let before = commit.before_run();
+        let sorted = self.sort_effects(job, effects, commit, desk);
+        match sorted {
+            Ok(()) => commit.keep_run(before),
+            Err(_) => commit.take_back(before),
+        }
+        sorted
+    }
+
+    fn sort_effects(
+        &self,
+        job: &Job<'_>,
+        effects: Vec<Effect>,
+        commit: &mut Commit,
+        desk: &mut Desk,
+    ) -> Result<(), String> {
+        let since = commit.writes.len();
+        let interests = &mut desk.interests;
+        let rule = job.rule.rule.name.as_str();
+        let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id());
         for effect in effects {
             match effect {
                 Effect::Put { table, .. } | Effect::Delete { table, .. }
@@ -55,69 +131,135 @@ impl Pipeline {
                 }
                 Effect::Put { table, hash, sort, value, expires_at_ms } => {
                     let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
-                    commit.writes.push(Write::Put { table, hash, sort, value, expires_at_ms });
+                    let write = Write::Put { table, hash, sort, value, expires_at_ms };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
                 Effect::Delete { table, hash, sort } => {
-                    commit.writes.push(Write::Delete { table, hash, sort });
+                    let write = Write::Delete { table, hash, sort };
+                    self.note_change(&write, since, &desk.snapshot, commit)?;
+                    commit.writes.push(write);
                 }
-                Effect::Publish { topic, payload, qos, retain } => {
+                Effect::Publish { topic, payload, qos, retain, properties } => {
                     if job.hops >= HOPS_MAX {
                         warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
                         continue;
                     }
                     let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
-                    let interest = self.interest_of(&topic);
-                    commit.publishes.push(&topic, &payload, &[], Marks { qos, retain, interest });
+                    let interest = self.interest_of(&topic, interests);
+                    let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
+                    let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
+                    commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
                 }
+                Effect::PutEvent { bus, event } => {
+                    if job.hops >= HOPS_MAX {
+                        warn!(rule, bus, "dropped an event: it went through {HOPS_MAX} rules already");
+                        continue;
+                    }
+                    let topic = format!("{BUS_PREFIX}{bus}");
+                    let interest = self.interest_of(&topic, interests);
+                    let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+                    commit.publishes.push(&topic, &event, &[], marks);
+                }
+                Effect::Board(change) => {
+                    self.leaderboards.boards.check(&change).map_err(|error| error.to_string())?;
+                    commit.writes.push(write_of(change.row()));
+                    commit.boards.push(change);
+                }
+                Effect::Webhook(webhook) => {
+                    self.outbox.add_webhook(
+                        &mut asker,
+                        *webhook,
+                        &mut commit.writes,
+                        &mut commit.afterwards,
+                    )?;
+                }
+                Effect::Notify { topic, subject, message } => {
+                    let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));
+                    let (subject, message) = (subject.as_deref(), message.as_str());
+                    let notification = Notification { id: &id, topic: &topic, subject, message, time_ms };
+                    self.add_notification(job, &asker, &notification, commit, interests)?;
+                }
+                Effect::Disconnect { client_id, reason } => commit.afterwards.disconnects(client_id, reason),
                 Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
                 // The rules crate may learn effects before the broker does.
                 other => return Err(format!("this server cannot do {other:?}")),
             }
         }
-        Ok(commit)
+        Ok(())
     }
 
-    fn interest_of(&self, topic: &str) -> crate::mqtt::Interest {
-        let rules = self.active.load().set.has_message_match(topic);
-        let hub = self.hub.get().and_then(std::sync::Weak::upgrade);
-        let durable = rules || hub.is_some_and(|hub| hub.wants_durably(topic));
-        crate::mqtt::Interest { durable, rules }
+    /// Tells the subscribers of a notification: MQTT clients by a message, web servers by requests.
+    fn add_notification(
+        &self,
+        job: &Job<'_>,
+        asker: &Asker<'_>,
+        notification: &Notification<'_>,
+        commit: &mut Commit,
+        interests: &mut Interests,
+    ) -> Result<(), String> {
+        if job.hops >= HOPS_MAX {
+            let (rule, topic) = (&job.rule.rule.name, notification.topic);
+            warn!(%rule, topic, "dropped a notification: it went through {HOPS_MAX} rules already");
+            return Ok(());
+        }
+        let topic = format!("{NOTIFY_PREFIX}{}", notification.topic);
+        let interest = self.interest_of(&topic, interests);
+        let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+        commit.publishes.push(&topic, &notification.document(), &[], marks);
+        self.outbox.add_notification(asker, notification, &mut commit.writes, &mut commit.afterwards)
+    }
+
+    fn interest_of(&self, topic: &str, interests: &mut Interests) -> Interest {
+        let hub = self.hub.get().and_then(Weak::upgrade);
+        // Read before anything is found: what changes meanwhile is found anew the next time.
+        let generation = match &hub {
+            Some(hub) => hub.interest_generation(),
+            None => self.generation.load(Ordering::Acquire),
+        };
+        interests.get(generation, topic, || {
+            let Interest { durable, rules } = self.active.load().interest(topic);
+            let durable = durable || hub.is_some_and(|hub| hub.wants_durably(topic));
+            Interest { durable, rules: rules || self.shadow_wants(topic) }
+        })
     }
 
     /// What a failed run leaves: nothing of its own, and the event among the dead letters.
-    pub(super) fn commit_of_failure(&self, job: &Job, error: &RunError) -> Commit {
+    pub(super) fn commit_failure(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
-        let id = job.event.id();
-        let letter = json!({
-            "rule": error.rule, "version": error.version, "handler": error.handler,
-            "file": error.file, "line": error.line, "column": error.column, "message": error.message,
-            "event": event_of(job, id),
-        });
-        let write = Write::Put {
-            table: DEAD_LETTERS.to_owned(),
-            hash: error.rule.clone(),
-            sort: id.to_string(),
-            value: Bytes::from(letter.to_string()),
-            expires_at_ms: Some(self.clock.now_ms() + DEAD_LETTER_KEPT_MS),
-        };
-        Commit { writes: vec![write], done: done_of(job), ..Commit::default() }
+        self.add_dead_letter(job, error, variables, commit);
+    }
+
+    /// Puts an event among the dead letters.
+    pub(super) fn add_dead_letter(
+        &self,
+        job: &Job<'_>,
+        error: &RunError,
+        variables: Vec<(String, String)>,
+        commit: &mut Commit,
+    ) {
+        let (writes, dropped) = self.dead_letters.keep(job, error, variables);
+        self.telemetry.dead_letters_dropped_total.add(dropped as u64);
+        commit.writes.extend(writes);
     }
 }
 
-fn done_of(job: &Job) -> Vec<Done> {
-    let Some((seq, index)) = job.input else { return Vec::new() };
-    let key = job.rule.key(job.trigger);
-    vec![Done { rule: key.rule, trigger: key.trigger, seq, index }]
-}
-
-fn event_of(job: &Job, id: EventId) -> serde_json::Value {
-    match job.event.as_message() {
-        Some(message) => json!({
-            "id": id.to_string(), "topic": message.topic, "clientId": message.client_id, "qos": message.qos,
-            "payload": String::from_utf8_lossy(&message.payload),
-        }),
-        None => json!({ "id": id.to_string() }),
+fn write_of(row: BoardRow) -> Write {
+    let BoardRow { table, hash, sort, value, expires_at_ms } = row;
+    let table = table.to_owned();
+    match value {
+        Some(value) => {
+            let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
+            Write::Put { table, hash, sort, value, expires_at_ms }
+        }
+        None => Write::Delete { table, hash, sort },
     }
 }
 

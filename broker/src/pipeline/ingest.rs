@@ -17,12 +17,13 @@ impl Ingress for Intake {
     fn interest(&self, topic: &str) -> Interest {
         let active = self.0.active.load();
         if let Some(event) = topic.strip_prefix(LIFECYCLE_PREFIX) {
-            let rules = lifecycle_trigger(event.split('/').nth(1).unwrap_or_default())
-                .is_some_and(|on| active.set.lifecycle_triggers(&on).next().is_some());
+            let rules = lifecycle_trigger(event.split('/').nth(1).unwrap_or_default()).is_some_and(|on| {
+                active.set.lifecycle_triggers(&on).next().is_some() || self.0.shadow_wants_lifecycle(&on)
+            });
             return Interest { durable: false, rules };
         }
-        let wanted = active.set.has_message_match(topic);
-        Interest { durable: wanted, rules: wanted }
+        let Interest { durable, rules } = active.interest(topic);
+        Interest { durable, rules: rules || self.0.shadow_wants(topic) }
     }
 
     fn generation(&self) -> u64 {

@@ -7,12 +7,30 @@
 //! ```
 
 mod act;
+mod activate;
 mod active;
+mod batches;
+mod boards;
+mod changes;
+mod compare;
+mod dead_letters;
 mod ingest;
+mod lanes;
+mod order;
+mod outbox;
 mod progress;
 mod recover;
+mod replay;
 mod route;
+mod rows;
+mod send;
+mod shadow;
 mod snapshot;
+mod times;
+mod turn;
+mod unit;
+mod versions;
+mod wanted;
 mod watch;
 mod worker;
 
@@ -22,16 +40,31 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use pointsman_rules::leaderboard::BoardLimits;
 use pointsman_rules::{Engine, Limits};
 use serde::Serialize;
 
-pub use active::{Checked, LoadError, check_rules};
+pub use activate::{ActivationError, SaveError};
+pub use active::{Checked, LoadError, RuleFile, check_rules, load_library, load_rule, rule_files};
+pub use compare::{Comparison, Difference};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
 pub use ingest::Intake;
+pub use lanes::LaneStats;
+pub use outbox::{LetterView, LettersPage, Outbox, OutboxSettings, SigningKey, Subscriber, TargetStatus};
+pub use replay::DraftError;
+pub use shadow::ShadowRun;
+pub use versions::{Cause, Version, VersionError, VersionLimits};
 
+use activate::Activation;
 use active::{ActiveRule, ActiveRules};
+use dead_letters::DeadLetters;
+use outbox::Afterwards;
 use progress::Progress;
-use worker::{Job, Workers};
+use shadow::Shadow;
+use unit::Unit;
+use versions::Versions;
+use worker::Workers;
 
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::{Hub, ReaderOptions, SharedSpine};
@@ -51,10 +84,20 @@ pub struct PipelineParts {
     pub rules_directory: PathBuf,
     /// Bounds of a run.
     pub limits: Limits,
-    /// Events that may wait for one worker.
+    /// Events that may wait for the workers.
     pub queue_events_max: usize,
     /// Runs in a row over a limit before a rule is suspended.
     pub overruns_max: u32,
+    /// Messages that are put aside for suspended rules.
+    pub parked_messages_max: usize,
+    /// How many versions of each rule are kept.
+    pub versions: VersionLimits,
+    /// How many events are kept on which rules failed.
+    pub dead_letters: DeadLetterLimits,
+    /// Where rules may send requests to, and how often they are tried.
+    pub outbox: OutboxSettings,
+    /// How many leaderboards are held, and members of all of them.
+    pub boards: BoardLimits,
     /// Threads that run rules.
     pub workers: usize,
     /// Counts.
@@ -69,17 +112,27 @@ pub struct PipelineParts {
 pub struct Pipeline {
     store: Arc<Store>,
     spine: SharedSpine,
-    engine: Engine,
+    engine: Arc<Engine>,
+    versions: Versions,
+    dead_letters: DeadLetters,
+    activation: Mutex<Activation>,
+    /// The draft that is being tried on live traffic.
+    shadow: ArcSwapOption<Shadow>,
     active: ArcSwap<ActiveRules>,
     /// Grows with every change of the active rules.
     generation: AtomicU64,
     progress: Progress,
     order: ingest::Order,
+    /// Sends what leaves the server.
+    outbox: Arc<Outbox>,
     /// Knows which topics sessions want kept.
     hub: OnceLock<Weak<Hub>>,
+    batches: batches::Batches,
+    leaderboards: Arc<boards::Leaderboards>,
     workers: OnceLock<Workers>,
     rules_directory: PathBuf,
     overruns_max: u32,
+    parked_messages_max: usize,
     telemetry: Arc<Telemetry>,
     clock: Arc<Clock>,
     ids: Arc<IdSource>,
@@ -123,8 +176,16 @@ pub fn engine(limits: Limits) -> Engine {
 impl Pipeline {
     /// Loads the rules and begins to listen to the spine.
     pub fn start(parts: PipelineParts) -> Result<Arc<Pipeline>, ReadError> {
+        let outbox = Outbox::open(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.outbox)?;
+        let dead_letters =
+            DeadLetters::open(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.dead_letters)?;
         let pipeline = Arc::new(Pipeline {
-            engine: engine(parts.limits),
+            outbox,
+            engine: Arc::new(engine(parts.limits)),
+            versions: Versions::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.versions),
+            dead_letters,
+            activation: Mutex::default(),
+            shadow: ArcSwapOption::empty(),
             store: parts.store,
             spine: Arc::clone(&parts.spine),
             active: ArcSwap::default(),
@@ -132,9 +193,12 @@ impl Pipeline {
             progress: Progress::default(),
             order: ingest::Order::default(),
             hub: OnceLock::new(),
+            batches: batches::Batches::default(),
+            leaderboards: Arc::new(boards::Leaderboards::new(parts.boards)),
             workers: OnceLock::new(),
             rules_directory: parts.rules_directory,
             overruns_max: parts.overruns_max,
+            parked_messages_max: parts.parked_messages_max,
             telemetry: parts.telemetry,
             clock: parts.clock,
             ids: parts.ids,
@@ -142,7 +206,7 @@ impl Pipeline {
         });
         let workers = Workers::start(&pipeline, parts.workers, parts.queue_events_max);
         let _ = pipeline.workers.set(workers);
-        let stamps = pipeline.reload();
+        let folder = pipeline.reload();
         let router = Arc::downgrade(&pipeline);
         parts.spine.attach(
             "rules",
@@ -153,7 +217,7 @@ impl Pipeline {
                 }
             }),
         );
-        watch::start(&pipeline, stamps);
+        watch::start(&pipeline, folder);
         Ok(pipeline)
     }
 
@@ -161,7 +225,11 @@ impl Pipeline {
     /// the way.
     pub fn take_up(self: &Arc<Self>, hub: &Arc<Hub>) -> Result<(), ReadError> {
         let _ = self.hub.set(Arc::downgrade(hub));
+        self.outbox.start();
+        self.leaderboards.load(&self.store)?;
         self.recover()?;
+        batches::start(self);
+        times::start(self);
         let settler = Arc::downgrade(self);
         spawn("settle", move || settle_until_gone(&settler));
         Ok(())
@@ -183,17 +251,77 @@ impl Pipeline {
         self.progress.parked()
     }
 
+    /// Messages that wait for their batch to be complete.
+    pub fn batched(&self) -> usize {
+        self.batches.waiting()
+    }
+
+    /// How many events are kept on which rules failed.
+    pub fn dead_letter_count(&self) -> usize {
+        self.dead_letters.count()
+    }
+
+    /// Some of those events, the oldest first, behind one of them, of one rule or of all.
+    pub fn dead_letters(
+        &self,
+        rule: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, DeadLetterError> {
+        self.dead_letters.page(rule, after, limit)
+    }
+
+    /// The ids of those events, the oldest first, of one rule or of all.
+    pub fn dead_letter_ids(&self, rule: Option<&str>) -> Vec<String> {
+        self.dead_letters.ids(rule)
+    }
+
+    /// One of those events.
+    pub fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
+        Ok(self.dead_letters.get(id)?.map(|(letter, _)| letter))
+    }
+
+    /// Gives some of those events up, and says how many there were.
+    pub fn remove_dead_letters(&self, ids: &[String]) -> Result<usize, DeadLetterError> {
+        self.dead_letters.remove(ids)
+    }
+
+    /// What leaves for web servers.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Does what a commit that is on disk wants done.
+    fn do_afterwards(&self, afterwards: Afterwards) {
+        if afterwards.is_empty() {
+            return;
+        }
+        let hub = self.hub.get().and_then(Weak::upgrade);
+        afterwards.perform(|client_id, reason| {
+            if let Some(hub) = &hub {
+                hub.disconnect(client_id, reason);
+            }
+        });
+    }
+
     /// Handles what waits, and tells the store how far the rules have come.
     pub fn stop(&self) {
+        self.close_batches();
         if let Some(workers) = self.workers.get() {
             workers.stop();
         }
+        self.outbox.stop();
         self.settle();
     }
 
-    fn submit(&self, job: Job) {
+    /// What waits for the workers.
+    pub fn lanes(&self) -> LaneStats {
+        self.workers.get().map(Workers::stats).unwrap_or_default()
+    }
+
+    fn submit(&self, key: lanes::Key, unit: Unit) {
         if let Some(workers) = self.workers.get() {
-            workers.submit(job);
+            workers.submit(key, unit);
         }
     }
 
@@ -231,6 +359,7 @@ fn settle_until_gone(pipeline: &Weak<Pipeline>) {
         thread::sleep(SETTLE_EVERY);
         let Some(pipeline) = pipeline.upgrade() else { return };
         pipeline.settle();
+        pipeline.keep_boards();
     }
 }
 
@@ -241,6 +370,15 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle
         .stack_size(STACK_BYTES)
         .spawn(body)
         .expect("the system has a thread for a worker made at start")
+}
+
+/// Runs something that runs scripts, on a stack that is large enough for them.
+fn on_own_stack<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("rules-aside".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn_scoped(scope, body).expect("the system has a thread for a moment");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Scripts recurse on the stack of their worker; the limit of call depth is made for this much.

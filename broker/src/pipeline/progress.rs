@@ -64,6 +64,17 @@ impl Progress {
         self.lock().parked.entry(key).or_default().insert(input);
     }
 
+    /// As [`Progress::park`] for all or none of some messages, if not more than so many are parked then; says whether they
+    /// were.
+    pub(crate) fn park_within(&self, key: &TriggerKey, inputs: &[Input], parked_max: usize) -> bool {
+        let mut inner = self.lock();
+        let is_room = inner.parked_count() + inputs.len() <= parked_max;
+        if is_room {
+            inner.parked.entry(key.clone()).or_default().extend(inputs);
+        }
+        is_room
+    }
+
     /// Takes what was put aside for the triggers of a rule.
     pub(crate) fn unpark(&self, rule: &str) -> BTreeMap<TriggerKey, BTreeSet<Input>> {
         let mut inner = self.lock();
@@ -85,7 +96,13 @@ impl Progress {
 
     /// How many messages are parked.
     pub(crate) fn parked(&self) -> usize {
-        self.lock().parked.values().map(BTreeSet::len).sum()
+        self.lock().parked_count()
+    }
+}
+
+impl Inner {
+    fn parked_count(&self) -> usize {
+        self.parked.values().map(BTreeSet::len).sum()
     }
 }
 
@@ -117,8 +134,9 @@ mod tests {
         progress.park(key.clone(), (9, 1));
         progress.park(key.clone(), (7, 0));
         assert_eq!((progress.parked_from(&key), progress.parked()), (Some(7), 2));
+        assert!(!progress.park_within(&key, &[(10, 0)], 2) && progress.park_within(&key, &[(10, 0)], 3));
         assert!(progress.unpark("b").is_empty());
-        assert_eq!(progress.unpark("a")[&key].len(), 2);
+        assert_eq!(progress.unpark("a")[&key].len(), 3);
         assert_eq!(progress.parked(), 0);
     }
 }

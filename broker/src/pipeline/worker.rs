@@ -1,88 +1,56 @@
-//! Workers: each runs its share of the rules' events, in order, off the network's threads.
+//! Workers: each takes the lane whose turn it is and runs its events, off the network's threads.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
-use pointsman_rules::{Event, RunError, RunErrorKind, Snapshot};
-use rustc_hash::FxBuildHasher;
-use tracing::{error, warn};
+use pointsman_rules::{RunError, RunErrorKind, Snapshot};
+use tracing::error;
 
-use super::act::Commit;
-use super::active::ActiveRule;
-use super::progress::Input;
-use super::snapshot::StoreSnapshot;
-use super::{Pipeline, spawn};
-use crate::mqtt::{Envelope, EnvelopeBuilder, Origin, SERVER, retained_writes};
-use crate::store::{AppendError, Appended, Seq};
+use super::act::{Commit, Interests};
+use super::lanes::{Held, Key, LaneStats, Lanes};
+use super::send::{Batch, send};
+use super::snapshot::TurnSnapshot;
+use super::turn::Turn;
+use super::unit::{Job, Piece, Texts, Unit};
+use super::{Pipeline, monotonic, spawn};
 
-/// Events taken up together: their commits share a sync, their messages an envelope.
-const BATCH_EVENTS_MAX: usize = 256;
-/// Batches that may wait for the disk.
-const BATCHES_MAX: usize = 16;
-/// Bytes that may wait on the spine before what rules publish has to wait too.
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How long what rules publish waits for the spine at most.
-const SPINE_PATIENCE: Duration = Duration::from_secs(1);
-/// A thread of the pipeline that has to wait for room looks again after this.
-const BRIEF: Duration = Duration::from_millis(1);
-/// Times that a run is tried again because what it read has changed.
-const CONFLICTS_MAX: usize = 16;
-
-/// One event for one trigger of one rule.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) rule: Arc<ActiveRule>,
-    pub(crate) trigger: usize,
-    pub(crate) event: Event,
-    /// Where in the log it is, if it was promised.
-    pub(crate) input: Option<Input>,
-    pub(crate) hops: u8,
-}
+/// Turns that may wait for the disk; workers wait for it too beyond that.
+const BATCHES_MAX: usize = 64;
 
 /// The threads that run rules.
 pub(crate) struct Workers {
-    queues: Mutex<Option<Vec<SyncSender<Job>>>>,
+    lanes: Arc<Lanes<Piece>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    count: usize,
 }
 
 impl Workers {
     pub(crate) fn start(pipeline: &Arc<Pipeline>, count: usize, queue_events_max: usize) -> Workers {
-        let mut queues = Vec::new();
+        let lanes = Arc::new(Lanes::new(count, queue_events_max));
+        let (batches, outbox) = sync_channel(BATCHES_MAX);
         let mut threads = Vec::new();
         for index in 0..count {
-            let (jobs, inbox) = sync_channel(queue_events_max);
-            let (batches, outbox) = sync_channel(BATCHES_MAX);
-            let (worker, sender) = (Arc::downgrade(pipeline), Arc::downgrade(pipeline));
-            threads.push(spawn(&format!("worker-{index}"), move || work(&worker, &inbox, &batches)));
-            threads.push(spawn(&format!("sender-{index}"), move || send(&sender, &outbox)));
-            queues.push(jobs);
+            let (worker, lanes, batches) = (Arc::downgrade(pipeline), Arc::clone(&lanes), batches.clone());
+            threads.push(spawn(&format!("worker-{index}"), move || work(&worker, &lanes, &batches)));
         }
-        Workers { queues: Mutex::new(Some(queues)), threads: Mutex::new(threads), count }
+        let (sender, its_lanes) = (Arc::downgrade(pipeline), Arc::clone(&lanes));
+        threads.push(spawn("sender", move || send_all(&sender, &its_lanes, &outbox)));
+        Workers { lanes, threads: Mutex::new(threads) }
     }
 
-    /// Queues an event. One rule's events of one client are handled in order; others beside them.
-    pub(crate) fn submit(&self, job: Job) {
-        let mut hasher = FxBuildHasher.build_hasher();
-        job.rule.rule.name.as_str().hash(&mut hasher);
-        job.event.client_id().hash(&mut hasher);
-        let lane = usize::try_from(hasher.finish() >> 32).unwrap_or(0) % self.count;
-        let queue = {
-            let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-            queues.as_ref().map(|queues| queues[lane].clone())
-        };
-        // A full queue holds the spine's reader up, and that the publishers.
-        if let Some(queue) = queue {
-            let _ = queue.send(job);
-        }
+    /// Queues a unit of work. What has the same key is done in order. Waits while there is too much.
+    pub(crate) fn submit(&self, key: Key, unit: Unit) {
+        self.lanes.submit(key, unit.into());
+    }
+
+    pub(crate) fn stats(&self) -> LaneStats {
+        self.lanes.stats()
     }
 
     /// Lets the workers finish what waits.
     pub(crate) fn stop(&self) {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.lanes.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
@@ -90,114 +58,149 @@ impl Workers {
     }
 }
 
-/// What a batch of runs leaves for the sender.
-#[derive(Default)]
-struct Batch {
-    /// The last commit of the batch: when it is on disk, all are.
-    last: Option<Appended>,
-    /// What goes to the spine once the batch is on disk, besides what is in the log.
-    envelopes: Vec<Envelope>,
-    /// Some envelope of the batch is in the log.
-    logged: bool,
-    /// Records of which a piece of work is done once the batch is on disk.
-    finished: Vec<Seq>,
-    /// Jobs that are undone if the disk refuses the batch.
-    jobs: Vec<Job>,
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.lanes.abandon();
+    }
 }
 
-fn work(pipeline: &Weak<Pipeline>, inbox: &Receiver<Job>, batches: &SyncSender<Batch>) {
-    while let Ok(first) = inbox.recv() {
+/// What a worker uses again from turn to turn.
+pub(super) struct Desk {
+    pub(super) snapshot: Arc<TurnSnapshot>,
+    pub(super) tables: Arc<dyn Snapshot>,
+    pub(super) texts: Texts,
+    pub(super) interests: Interests,
+}
+
+impl Desk {
+    pub(super) fn new(pipeline: &Pipeline) -> Desk {
+        let snapshot = Arc::new(TurnSnapshot::new(
+            Arc::clone(&pipeline.store),
+            Arc::clone(&pipeline.clock),
+            Arc::clone(&pipeline.leaderboards),
+        ));
+        snapshot.begin(pipeline.active.load_full());
+        let tables = Arc::clone(&snapshot) as Arc<dyn Snapshot>;
+        Desk { snapshot, tables, texts: Texts::default(), interests: Interests::default() }
+    }
+}
+
+fn work(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, batches: &SyncSender<Batch>) {
+    let mut desk = None;
+    while let Some(first) = lanes.take() {
         let Some(pipeline) = pipeline.upgrade() else { return };
-        let mut batch = Batch::default();
-        let mut together = EnvelopeBuilder::default();
-        pipeline.run(first, &mut batch, &mut together);
-        for job in inbox.try_iter().take(BATCH_EVENTS_MAX - 1) {
-            pipeline.run(job, &mut batch, &mut together);
-        }
-        pipeline.seal(&mut together, &mut batch, 0);
-        if batches.send(batch).is_err() {
+        let desk = desk.get_or_insert_with(|| Desk::new(&pipeline));
+        let batch = pipeline.take_turn(lanes, first, desk);
+        if !batch.waits_for_disk() {
+            send(&pipeline, lanes, batch);
+        } else if batches.send(batch).is_err() {
             return;
         }
     }
 }
 
-/// Publishes what rules asked for, once what they wrote is on disk.
-fn send(pipeline: &Weak<Pipeline>, outbox: &Receiver<Batch>) {
+/// Sends, in order, what has to be on disk before.
+fn send_all(pipeline: &Weak<Pipeline>, lanes: &Lanes<Piece>, outbox: &Receiver<Batch>) {
     while let Ok(batch) = outbox.recv() {
-        let committed = batch.last.map_or(Ok(()), Appended::wait);
         let Some(pipeline) = pipeline.upgrade() else { return };
-        if let Err(error) = committed {
-            error!(%error, "what rules wrote could not be kept; their events are put aside");
-            pipeline.put_aside(batch.jobs);
-        } else {
-            wait_for_spine(&pipeline);
-            if batch.logged {
-                pipeline.publish_logged();
-            }
-            for envelope in batch.envelopes {
-                wait_for_spine(&pipeline);
-                pipeline.spine.publish(envelope);
-            }
-        }
-        for seq in batch.finished {
-            pipeline.progress.finish(seq);
-        }
-    }
-}
-
-/// Slows rules down where what they publish piles up far beyond what publishers may cause. Not for ever: it may be the
-/// rules themselves that the spine waits for, which is why they do not wait as soon as publishers do.
-fn wait_for_spine(pipeline: &Pipeline) {
-    let mut waited = Duration::ZERO;
-    while pipeline.spine.stats().lag_bytes > OUTPUT_BYTES_MAX && waited < SPINE_PATIENCE {
-        thread::sleep(BRIEF);
-        waited += BRIEF;
+        send(&pipeline, lanes, batch);
     }
 }
 
 impl Pipeline {
-    /// Runs one event and appends what comes of it.
-    fn run(&self, job: Job, batch: &mut Batch, together: &mut EnvelopeBuilder) {
-        if let Some((seq, _)) = job.input {
-            batch.finished.push(seq);
+    /// Runs events of a lane, and of others that are ready while the turn has room.
+    fn take_turn(&self, lanes: &Lanes<Piece>, first: Held<Piece>, desk: &mut Desk) -> Batch {
+        let mut turn = Turn::new(monotonic());
+        desk.snapshot.begin(self.active.load_full());
+        let mut next = Some(first);
+        while let Some(mut held) = next.take() {
+            self.run_lane(&mut held, &mut turn, desk);
+            let goes_on = held.work.is_empty() && !held.is_slow && turn.has_room(desk);
+            turn.held.push(held);
+            next = if goes_on { lanes.take_more() } else { None };
         }
-        if job.rule.is_suspended() {
-            self.put_aside(vec![job]);
-            return;
+        for held in &mut turn.held {
+            lanes.ran(held);
         }
-        for _ in 0..CONFLICTS_MAX {
-            let snapshot = Arc::new(StoreSnapshot::new(Arc::clone(&self.store)));
-            let commit = self.evaluate(&job, &snapshot);
-            if !commit.is_durable() {
-                self.take_publishes(commit, &job, batch, together);
-                return;
-            }
-            match self.append(commit, &job, &snapshot, batch, together) {
-                Ok(()) => {
-                    batch.jobs.push(job);
-                    return;
-                }
-                Err(AppendError::Conflict { .. }) => {}
-                Err(error) => {
-                    error!(rule = %job.rule.rule.name, %error, "what a rule wrote could not be kept; its event is put aside");
-                    self.put_aside(vec![job]);
-                    return;
-                }
-            }
-        }
-        warn!(rule = %job.rule.rule.name, "what a rule reads keeps changing under it; its event is put aside");
-        self.put_aside(vec![job]);
+        self.close_turn(turn, desk)
     }
 
-    fn evaluate(&self, job: &Job, snapshot: &Arc<StoreSnapshot>) -> Commit {
-        let tables: Arc<dyn Snapshot> = Arc::clone(snapshot) as Arc<dyn Snapshot>;
-        let result = self.engine.run(&job.rule.rule, job.trigger, &job.event, &tables);
+    fn run_lane(&self, held: &mut Held<Piece>, turn: &mut Turn, desk: &mut Desk) {
+        held.is_slow = false;
+        while let Some(piece) = held.work.front_mut()
+            && turn.takes(&piece.unit)
+            && turn.has_room(desk)
+        {
+            self.run_piece(piece, turn, desk);
+            held.is_slow = turn.was_slow;
+            if piece.range.is_empty() {
+                turn.finished.extend(piece.unit.records());
+                held.work.pop_front();
+            }
+        }
+    }
+
+    /// Runs events of a piece while the turn has room, and takes them off it.
+    fn run_piece(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
+        let unit = Arc::clone(&piece.unit);
+        let from = piece.range.start;
+        while !piece.range.is_empty() && turn.has_room(desk) && !unit.rule.is_suspended() {
+            let job = unit.job(piece.range.start, &mut desk.texts);
+            self.evaluate(&job, &mut turn.commit, desk);
+            piece.range.start += 1;
+            turn.note_event(monotonic());
+        }
+        turn.note_ran(&unit, from..piece.range.start);
+        if unit.rule.is_suspended() {
+            self.put_aside_within(piece, turn, desk);
+        }
+    }
+
+    /// Keeps events of a suspended rule, as far as there is room; the others go to the dead letters.
+    fn put_aside_within(&self, piece: &mut Piece, turn: &mut Turn, desk: &mut Desk) {
+        let unit = Arc::clone(&piece.unit);
+        let is_kept = |at: usize| {
+            let inputs = unit.inputs(at);
+            if inputs.is_empty() {
+                self.telemetry.rule_events_skipped_total.add(1);
+                return true;
+            }
+            self.progress.park_within(&unit.rule.key(unit.trigger), &inputs, self.parked_messages_max)
+        };
+        while !piece.range.is_empty() && turn.has_room(desk) {
+            let at = piece.range.start;
+            if !is_kept(at) {
+                let job = unit.job(at, &mut desk.texts);
+                self.turn_away(&job, &mut turn.commit);
+                desk.snapshot.end_run(&mut turn.commit.writes);
+                turn.note_event(monotonic());
+                turn.note_ran(&unit, at..at + 1);
+            }
+            piece.range.start += 1;
+        }
+    }
+
+    /// Leaves an event of a suspended rule among the dead letters, as there is no room to put it aside.
+    fn turn_away(&self, job: &Job<'_>, commit: &mut Commit) {
+        self.telemetry.rule_events_turned_away_total.add(1);
+        let max = self.parked_messages_max;
+        let message = format!(
+            "the rule is suspended, and parked_messages_max ({max}) are put aside for suspended rules: mend the rule's file"
+        );
+        self.add_dead_letter(job, &refusal(job, message), Vec::new(), commit);
+    }
+
+    /// Runs one event and adds what comes of it to the commit.
+    pub(super) fn evaluate(&self, job: &Job<'_>, commit: &mut Commit, desk: &mut Desk) {
+        let result = self.engine.run(&job.rule.rule, job.trigger, &job.event, &desk.tables);
         let error = match result {
-            Ok(outcome) => match self.commit_of(job, outcome.effects) {
-                Ok(commit) => {
+            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, desk) {
+                Ok(()) => {
                     self.telemetry.rule_runs_total.add(1);
                     job.rule.behaved();
-                    return commit;
+                    commit.writes.extend(job.note.clone());
+                    desk.snapshot.end_run(&mut commit.writes);
+                    return;
                 }
                 Err(message) => refusal(job, message),
             },
@@ -212,93 +215,34 @@ impl Pipeline {
                 self.overruns_max
             );
         }
-        self.commit_of_failure(job, &error)
-    }
-
-    fn append(
-        &self,
-        mut commit: Commit,
-        job: &Job,
-        snapshot: &StoreSnapshot,
-        batch: &mut Batch,
-        together: &mut EnvelopeBuilder,
-    ) -> Result<(), AppendError> {
-        let reads = snapshot.take_reads();
-        if !commit.publishes_must_be_kept() {
-            let publishes = std::mem::take(&mut commit.publishes);
-            let record = commit.into_record(bytes::Bytes::new(), reads);
-            batch.last = Some(self.store_append(&record)?);
-            self.take_publishes(Commit { publishes, ..Commit::default() }, job, batch, together);
-            return Ok(());
-        }
-        // Some durable rule or session wants what this one publishes: it goes into the log with the commit.
-        self.seal(together, batch, 0);
-        let mut publishes = std::mem::take(&mut commit.publishes);
-        let envelope = self.sealed(&mut publishes, job.hops + 1);
-        let mut record = commit.into_record(envelope.bytes().clone(), reads);
-        if envelope.has_retained() {
-            record.writes.extend(retained_writes(&envelope));
-        }
-        let appended = loop {
-            match self.enter_envelope(&envelope, || self.store.append(record.clone())) {
-                // There is nobody to refuse.
-                Err(AppendError::Full { .. }) => thread::sleep(BRIEF),
-                other => break other?,
-            }
+        // What takes long to fail is not run again to look at it.
+        let variables = if overran {
+            Vec::new()
+        } else {
+            self.engine.variables_at_failure(&job.rule.rule, job.trigger, &job.event, &desk.tables)
         };
-        batch.last = Some(appended);
-        batch.logged = true;
-        Ok(())
-    }
-
-    /// Appends, waiting while the store is full: there is nobody to refuse.
-    fn store_append(&self, record: &crate::store::Record) -> Result<Appended, AppendError> {
-        loop {
-            match self.store.append(record.clone()) {
-                Err(AppendError::Full { .. }) => thread::sleep(BRIEF),
-                other => return other,
-            }
-        }
-    }
-
-    /// Adds what a run publishes to the batch's common envelope.
-    fn take_publishes(&self, commit: Commit, job: &Job, batch: &mut Batch, together: &mut EnvelopeBuilder) {
-        let mut publishes = commit.publishes;
-        if publishes.is_empty() {
-            return;
-        }
-        if job.hops == 0 {
-            together.append(&mut publishes);
-            return;
-        }
-        self.seal(together, batch, 0);
-        self.seal(&mut publishes, batch, job.hops);
-    }
-
-    fn seal(&self, builder: &mut EnvelopeBuilder, batch: &mut Batch, hops: u8) {
-        if !builder.is_empty() {
-            batch.envelopes.push(self.sealed(builder, hops + 1));
-        }
-    }
-
-    fn sealed(&self, builder: &mut EnvelopeBuilder, hops: u8) -> Envelope {
-        let first_id = self.ids.take(self.clock.now_ms(), builder.len());
-        builder.seal(&Origin { publisher: SERVER, client_id: "", user: None, hops, first_id })
+        desk.snapshot.forget_run();
+        self.commit_failure(job, &error, variables, commit);
+        commit.writes.extend(job.note.clone());
+        desk.snapshot.end_run(&mut commit.writes);
     }
 
     /// Keeps durable events for when their rule can handle them; others are given up, as nobody was promised them.
-    fn put_aside(&self, jobs: Vec<Job>) {
-        for job in jobs {
-            match job.input {
-                Some(input) => self.progress.park(job.rule.key(job.trigger), input),
-                None => self.telemetry.rule_events_skipped_total.add(1),
+    pub(super) fn put_aside(&self, unit: &Unit, range: Range<usize>) {
+        for position in range {
+            let inputs = unit.inputs(position);
+            if inputs.is_empty() {
+                self.telemetry.rule_events_skipped_total.add(1);
+            }
+            for input in inputs {
+                self.progress.park(unit.rule.key(unit.trigger), input);
             }
         }
     }
 }
 
 /// An effect that the broker refuses is a failure of the run like any other.
-fn refusal(job: &Job, message: String) -> RunError {
+pub(super) fn refusal(job: &Job<'_>, message: String) -> RunError {
     let trigger = &job.rule.rule.triggers[job.trigger];
     RunError {
         rule: job.rule.rule.name.to_string(),

@@ -35,12 +35,7 @@ pub(super) fn run(core: &Core) {
             let mut overlay = core.overlay_mut();
             batch.changes.iter().for_each(|change| overlay.applied(change));
         }
-        {
-            // Under the lock, so that nobody who is about to wait misses it.
-            let _queue = lock(&core.queue);
-            core.applied.store(batch.applied, Ordering::Release);
-        }
-        core.applied_more.notify_all();
+        core.applied.store(batch.applied, Ordering::Release);
         core.room.notify_waiters();
     }
 }
@@ -62,7 +57,7 @@ fn next(core: &Core) -> Option<Batch> {
         && bytes < BATCH_BYTES
         && let Some(change) = queue.changes.pop_front()
     {
-        rows += change.rows.len() + change.done.len();
+        rows += change.rows.len();
         bytes += super::overlay::Overlay::cost(&change);
         changes.push(change);
     }

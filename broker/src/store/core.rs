@@ -19,6 +19,15 @@ use super::record::{ReadCheck, Record, Seq, Write};
 use super::stats::Counters;
 use super::tables::{Change, Live, Tables};
 
+/// A record that is ready to be appended: what can be done before it has its place is done.
+#[derive(Debug)]
+pub struct Prepared {
+    frame: Vec<u8>,
+    /// What it depends on, by row key.
+    reads: Vec<(Vec<u8>, ReadCheck)>,
+    change: Option<Change>,
+}
+
 /// Milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -39,8 +48,6 @@ pub(super) struct Core {
     pub(super) queue: Mutex<Queue>,
     /// Something was queued for the tables, or the store is closing.
     pub(super) queued: Condvar,
-    /// The tables hold more than before.
-    pub(super) applied_more: Condvar,
     pub(super) holds: Mutex<HashMap<String, Seq>>,
     /// Wakes those who wait for room.
     pub(super) room: Notify,
@@ -99,7 +106,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a record does to the tables, if anything.
 pub(super) fn change_of(seq: Seq, record: Record) -> Option<Change> {
-    if record.writes.is_empty() && record.done.is_empty() {
+    if record.writes.is_empty() {
         return None;
     }
     let rows = record.writes.into_iter().map(|write| match write {
@@ -108,7 +115,7 @@ pub(super) fn change_of(seq: Seq, record: Record) -> Option<Change> {
             (Bytes::from(keys::row(&table, &hash, &sort)), Some(Live { value, expires_at_ms }))
         }
     });
-    Some(Change { seq, rows: rows.collect(), done: record.done })
+    Some(Change { seq, rows: rows.collect() })
 }
 
 impl Core {
@@ -136,16 +143,20 @@ impl Core {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a record its place and makes its writes visible. Waits for no disk.
-    pub(super) fn append(&self, mut record: Record) -> Result<Appended, AppendError> {
+    /// Does all of an append that can be done before the record has its place.
+    pub(super) fn prepare(&self, mut record: Record) -> Result<Prepared, AppendError> {
         self.check_keys(&record)?;
         let mut frame = log::frame(record.size_hint().min(self.options.record_bytes_max));
         record.encode(&mut frame);
         let bytes = frame.len() - log::FRAME_OVERHEAD_BYTES;
         too_large("the record", bytes, self.options.record_bytes_max)?;
-        let reads = std::mem::take(&mut record.reads);
-        let mut change = change_of(0, record);
+        let reads = std::mem::take(&mut record.reads).into_iter();
+        let reads = reads.map(|read| (keys::row(&read.table, &read.hash, &read.sort), read)).collect();
+        Ok(Prepared { frame, reads, change: change_of(0, record) })
+    }
 
+    /// Gives a record its place and makes its writes visible. Waits for no disk.
+    pub(super) fn enter(&self, prepared: &mut Prepared) -> Result<Appended, AppendError> {
         let mut intake = self.intake();
         if intake.closing {
             return Err(AppendError::Closed);
@@ -153,8 +164,9 @@ impl Core {
         if let Some(error) = &intake.failed {
             return Err(AppendError::Failed(Arc::clone(error)));
         }
-        self.check_room(&intake, frame.len(), change.is_some())?;
-        self.check_reads(reads)?;
+        self.check_room(&intake, prepared.frame.len(), prepared.change.is_some())?;
+        self.check_reads(&prepared.reads)?;
+        let (frame, mut change) = (std::mem::take(&mut prepared.frame), prepared.change.take());
         let seq = intake.end + 1;
         if let Some(change) = &mut change {
             change.seq = seq;
@@ -207,16 +219,15 @@ impl Core {
     }
 
     /// Compares what was seen with what is, while nobody else can append.
-    fn check_reads(&self, reads: Vec<ReadCheck>) -> Result<(), AppendError> {
+    fn check_reads(&self, reads: &[(Vec<u8>, ReadCheck)]) -> Result<(), AppendError> {
         if reads.is_empty() {
             return Ok(());
         }
         let now_ms = self.now_ms();
-        for read in reads {
-            let key = keys::row(&read.table, &read.hash, &read.sort);
-            if self.version(&key, now_ms)? != read.version {
+        for (key, read) in reads {
+            if self.version(key, now_ms)? != read.version {
                 self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
-                let ReadCheck { table, hash, sort, .. } = read;
+                let ReadCheck { table, hash, sort, .. } = read.clone();
                 return Err(AppendError::Conflict { table, hash, sort });
             }
         }

@@ -131,15 +131,12 @@ impl Blocks {
                 self.end_block(BLOCK_BYTES)?;
             }
         }
-        // Done before settled: what is trimmed in between is then covered by the settled place that follows.
-        for family in [keys::DONE, keys::SETTLED] {
-            for pair in tables.pairs(&[family]) {
-                let (key, value) = pair?;
-                self.block.push(ENTRY_PAIR);
-                put_bytes(&mut self.block, &key);
-                put_bytes(&mut self.block, &value);
-                self.end_block(BLOCK_BYTES)?;
-            }
+        for pair in tables.pairs(&[keys::SETTLED]) {
+            let (key, value) = pair?;
+            self.block.push(ENTRY_PAIR);
+            put_bytes(&mut self.block, &key);
+            put_bytes(&mut self.block, &value);
+            self.end_block(BLOCK_BYTES)?;
         }
         self.end_block(1)?;
         let until = {

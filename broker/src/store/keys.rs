@@ -6,7 +6,7 @@
 //! | 2   | row     | str table, str hash, str sort              | u64 version, u64 expiry in ms or 0, u32 chunks, value if 0   |
 //! | 3   | chunk   | str table, str hash, str sort, u64 version, u32 index | a part of a long value                            |
 //! | 4   | expiry  | u64 expiry in ms, str table, str hash, str sort | u64 version of the row that expires                     |
-//! | 5   | done    | str rule, u16 trigger, u64 seq, u32 index  | nothing: the rule's trigger handled this message             |
+//! | 5   | done    | str rule, u16 trigger, u64 seq, u32 index  | nothing; not written any more, as the log says the same      |
 //! | 6   | settled | str rule, u16 trigger                      | u64: it handled every message of the records before this one |
 //!
 //! Integers are big-endian, so that they sort. A `str` is its bytes with each 0 written as `00 FF`, closed by `00 00`: byte
@@ -72,24 +72,9 @@ pub(super) fn expiry_parts(key: &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((at, row))
 }
 
-/// What the done keys of a rule's trigger begin with.
+/// What the done keys of a rule's trigger begin with, of which old tables may hold some.
 pub(super) fn done_prefix(rule: &str, trigger: u16) -> Vec<u8> {
     trigger_key(DONE, rule, trigger)
-}
-
-/// The key that says that a message was handled.
-pub(super) fn done(rule: &str, trigger: u16, seq: Seq, index: u32) -> Vec<u8> {
-    let mut key = done_prefix(rule, trigger);
-    key.extend_from_slice(&seq.to_be_bytes());
-    key.extend_from_slice(&index.to_be_bytes());
-    key
-}
-
-/// Record and index of a done key that begins with `prefix`.
-pub(super) fn done_parts(key: &[u8], prefix: &[u8]) -> Option<(Seq, u32)> {
-    let (seq, rest) = take_u64(key.strip_prefix(prefix)?)?;
-    let index = rest.try_into().ok().map(u32::from_be_bytes)?;
-    Some((seq, index))
 }
 
 /// The key of the place up to which a rule's trigger has handled everything.

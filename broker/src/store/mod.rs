@@ -43,10 +43,9 @@ mod tables;
 mod tests;
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-pub use self::core::Clock;
+pub use self::core::{Clock, Prepared};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{
     AppendError, CommitError, MaintainError, OpenError, OptionsError, ReadError, TablesError, Waiting,
@@ -62,9 +61,6 @@ pub use stats::{COMMIT_MICROS_BOUNDS, Stats};
 use self::core::{Core, lock};
 use maintain::Maintenance;
 use open::Threads;
-
-/// How long a thread that waits for the tables goes without looking whether the disk has failed.
-const APPLIED_WAIT: Duration = Duration::from_millis(100);
 
 /// The store. Share it in an [`Arc`]; all its methods take `&self`. Dropping it closes it.
 pub struct Store {
@@ -82,15 +78,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// How far a rule's trigger has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// Every message of the records before this one is handled; 0 if nothing was ever settled.
-    pub settled_before: Seq,
-    /// Messages handled beyond that, by record and index, in order.
-    pub done: Vec<(Seq, u32)>,
-}
-
 impl Store {
     /// Opens the store in a directory that is made if it is missing, repairs what a crash left, and starts its threads.
     ///
@@ -102,7 +89,18 @@ impl Store {
     /// Gives a record its place in the log and makes its writes visible to readers at once. Waits for no disk: the record
     /// is durable when [`Appended::durable`] says so. If any of [`Record::reads`] no longer holds, nothing happens.
     pub fn append(&self, record: Record) -> Result<Appended, AppendError> {
-        self.core.append(record)
+        self.enter(&mut self.prepare(record)?)
+    }
+
+    /// Does the part of [`Store::append`] that needs no place in the log: for those who hold a lock meanwhile, or who try
+    /// again where there is no room.
+    pub fn prepare(&self, record: Record) -> Result<Prepared, AppendError> {
+        self.core.prepare(record)
+    }
+
+    /// The other part. A record that was taken is no longer there; one that was refused is, and may be tried again.
+    pub fn enter(&self, prepared: &mut Prepared) -> Result<Appended, AppendError> {
+        self.core.enter(prepared)
     }
 
     /// Resolves when an append that was refused as [`AppendError::Full`] or [`AppendError::Failed`] is worth another try.
@@ -157,8 +155,8 @@ impl Store {
         lock(&self.core.holds).remove(name);
     }
 
-    /// Says that a rule's trigger has handled every message of the records before `before`; the single ones need not be
-    /// remembered any more. Takes effect soon, and is safe to lose: the single ones are then still there.
+    /// Says that a rule's trigger has handled every message of the records before `before`, so that nobody need look there
+    /// for what it has yet to do. Takes effect soon, and is safe to lose: [`Record::done`] says the same in detail.
     pub fn settle(&self, rule: &str, trigger: u16, before: Seq) {
         let mut queue = lock(&self.core.queue);
         let place = queue.settled.entry((rule.to_owned(), trigger)).or_default();
@@ -167,25 +165,11 @@ impl Store {
         self.core.queued.notify_one();
     }
 
-    /// How far a rule's trigger had come when this was called. Waits for the disk and the tables.
-    pub fn progress(&self, rule: &str, trigger: u16) -> Result<Progress, ReadError> {
-        let end = self.end();
-        let mut queue = lock(&self.core.queue);
-        loop {
-            let target = end.min(self.taken_end());
-            if self.core.applied.load(Ordering::Acquire) >= target && queue.settled.is_empty() {
-                break;
-            }
-            if queue.closing {
-                return Err(ReadError::Closed);
-            }
-            let waited = self.core.applied_more.wait_timeout(queue, APPLIED_WAIT);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(queue);
+    /// Every message of the records before this one is handled by a rule's trigger, as far as was said with
+    /// [`Store::settle`]; 0 if nothing was. What it has handled beyond that is in the log, as [`Record::done`].
+    pub fn settled_before(&self, rule: &str, trigger: u16) -> Result<Seq, ReadError> {
         let tables = self.core.tables();
-        let (settled_before, done) = tables.as_ref().ok_or(ReadError::Closed)?.progress(rule, trigger)?;
-        Ok(Progress { settled_before, done })
+        Ok(tables.as_ref().ok_or(ReadError::Closed)?.settled_before(rule, trigger)?)
     }
 
     /// The last record taken, which may not be on disk yet.
@@ -271,12 +255,6 @@ impl Store {
             Some(threads) => threads.close(&self.core, &self.maintenance),
             None => Ok(()),
         }
-    }
-
-    /// The last record that will become durable: none that the disk refused.
-    fn taken_end(&self) -> Seq {
-        let intake = self.core.intake();
-        if intake.failed.is_some() { self.durable_end() } else { intake.end }
     }
 }
 

@@ -59,7 +59,6 @@ pub(super) fn open(options: StoreOptions, clock: Clock, disk: Arc<dyn Disk>) -> 
         tables: RwLock::new(Some(tables)),
         queue: Mutex::new(Queue { upto: end, ..Queue::default() }),
         queued: Condvar::new(),
-        applied_more: Condvar::new(),
         holds: Mutex::default(),
         room: Notify::new(),
         durable_more: Notify::new(),

@@ -40,12 +40,10 @@ impl Overlay {
 
     /// What `change` will add.
     pub(super) fn cost(change: &Change) -> usize {
-        let rows: usize = change.rows.iter().map(|(key, live)| cost(key, live.as_ref())).sum();
-        rows + done_cost(change)
+        change.rows.iter().map(|(key, live)| cost(key, live.as_ref())).sum()
     }
 
     pub(super) fn insert(&mut self, change: &Change) {
-        self.bytes += done_cost(change);
         for (key, live) in &change.rows {
             let version = Version { seq: change.seq, live: live.clone() };
             self.bytes += cost(key, live.as_ref());
@@ -90,7 +88,6 @@ impl Overlay {
 
     /// Called once for each change that was inserted, when it is applied or refused.
     fn retain(&mut self, change: &Change, keep: impl Fn(Seq) -> bool) {
-        self.bytes -= done_cost(change);
         for (key, _) in &change.rows {
             let Some(slot) = self.rows.get_mut(key) else { continue };
             let bytes = &mut self.bytes;
@@ -110,11 +107,6 @@ impl Overlay {
             }
         }
     }
-}
-
-/// Handled messages take no row here, but they wait for the tables all the same.
-fn done_cost(change: &Change) -> usize {
-    change.done.iter().map(|done| SLOT_BYTES + done.rule.len()).sum()
 }
 
 fn cost(key: &[u8], live: Option<&Live>) -> usize {

@@ -125,7 +125,7 @@ fn catch_up(
     for item in Replay::new(Arc::clone(disk), Arc::clone(segments), applied + 1)? {
         let (seq, record) = item?;
         let Some(change) = change_of(seq, record) else { continue };
-        rows += change.rows.len() + change.done.len();
+        rows += change.rows.len();
         bytes += super::overlay::Overlay::cost(&change);
         changes.push(change);
         if rows >= CATCH_UP_ROWS || bytes >= CATCH_UP_BYTES {

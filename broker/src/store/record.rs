@@ -1,14 +1,15 @@
 //! A record: what one append makes durable, and its bytes.
 //!
 //! ```text
-//! body    = messages:bytes  count:varint write*  count:varint done*  [sessions:bytes]
+//! body    = messages:bytes  count:varint write*  count:varint single*  [sessions:bytes  [count:varint done*]]
 //! write   = 1 table:str hash:str sort:str value:bytes
 //!         | 2 table:str hash:str sort:str                                   (delete)
 //!         | 3 table:str hash:str sort:str expires_at_ms:varint value:bytes
-//! done    = rule:str trigger:varint seq:varint index:varint
+//! single  = rule:str trigger:varint seq:varint index:varint            (done as it was written once: of one message)
+//! done    = rule:str trigger:varint seq:varint index:varint count:varint
 //! bytes   = length:varint that-many-bytes       str = bytes, UTF-8       varint = LEB128, at most ten bytes
 //! ```
-//! Tags are never renumbered. `sessions` is left out where it is empty. [`Record::reads`] are checked when the record is appended and are not written.
+//! Tags are never renumbered. What is in brackets is left out where it and all behind it is empty. [`Record::reads`] are checked when the record is appended and are not written.
 
 use bytes::{BufMut as _, Bytes};
 
@@ -75,7 +76,7 @@ pub enum Write {
     },
 }
 
-/// "This rule's trigger has handled message `index` of record `seq`."
+/// "This rule's trigger has handled the `count` messages from `index` on of record `seq`."
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// The rule.
@@ -84,8 +85,10 @@ pub struct Done {
     pub trigger: u16,
     /// The record that holds the message.
     pub seq: Seq,
-    /// The message within the record.
+    /// The first message within the record.
     pub index: u32,
+    /// How many messages.
+    pub count: u32,
 }
 
 impl Record {
@@ -101,8 +104,8 @@ impl Record {
                 }
             })
             .sum();
-        let done: usize = self.done.iter().map(|done| 40 + done.rule.len()).sum();
-        40 + self.messages.len() + self.sessions.len() + writes + done
+        let done: usize = self.done.iter().map(|done| 45 + done.rule.len()).sum();
+        50 + self.messages.len() + self.sessions.len() + writes + done
     }
 
     /// Appends the body's bytes to `out`.
@@ -112,15 +115,13 @@ impl Record {
         for write in &self.writes {
             encode_write(write, out);
         }
-        put_varint(out, self.done.len() as u64);
-        for done in &self.done {
-            put_bytes(out, done.rule.as_bytes());
-            put_varint(out, u64::from(done.trigger));
-            put_varint(out, done.seq);
-            put_varint(out, u64::from(done.index));
-        }
-        if !self.sessions.is_empty() {
+        put_varint(out, 0); // no singles
+        if !self.sessions.is_empty() || !self.done.is_empty() {
             put_bytes(out, &self.sessions);
+        }
+        if !self.done.is_empty() {
+            put_varint(out, self.done.len() as u64);
+            self.done.iter().for_each(|done| encode_done(done, out));
         }
     }
 
@@ -131,8 +132,14 @@ impl Record {
         let count = reader.count()?;
         let writes = (0..count).map(|_| decode_write(&mut reader)).collect::<Option<Vec<_>>>()?;
         let count = reader.count()?;
-        let done = (0..count).map(|_| decode_done(&mut reader)).collect::<Option<Vec<_>>>()?;
+        let mut done = (0..count).map(|_| decode_single(&mut reader)).collect::<Option<Vec<_>>>()?;
         let sessions = if reader.0.is_empty() { Bytes::new() } else { reader.bytes()? };
+        if !reader.0.is_empty() {
+            for _ in 0..reader.count()? {
+                let single = decode_single(&mut reader)?;
+                done.push(Done { count: u32::try_from(reader.varint()?).ok()?, ..single });
+            }
+        }
         reader.0.is_empty().then_some(Record { messages, reads: Vec::new(), writes, done, sessions })
     }
 }
@@ -169,12 +176,21 @@ fn decode_write(reader: &mut Reader) -> Option<Write> {
     }
 }
 
-fn decode_done(reader: &mut Reader) -> Option<Done> {
+fn encode_done(done: &Done, out: &mut Vec<u8>) {
+    put_bytes(out, done.rule.as_bytes());
+    put_varint(out, u64::from(done.trigger));
+    put_varint(out, done.seq);
+    put_varint(out, u64::from(done.index));
+    put_varint(out, u64::from(done.count));
+}
+
+fn decode_single(reader: &mut Reader) -> Option<Done> {
     Some(Done {
         rule: reader.string()?,
         trigger: u16::try_from(reader.varint()?).ok()?,
         seq: reader.varint()?,
         index: u32::try_from(reader.varint()?).ok()?,
+        count: 1,
     })
 }
 

@@ -13,7 +13,7 @@ use sled::{Batch, Tree};
 
 use super::error::TablesError;
 use super::keys;
-use super::record::{Done, Seq};
+use super::record::Seq;
 
 /// Longer values are kept in parts. A leaf of sled's holds up to 17 rows, and a leaf above 128 KiB is written to a file of
 /// its own that is never deleted; so are values above that.
@@ -49,7 +49,6 @@ pub(super) struct Change {
     pub(super) seq: Seq,
     /// By row key; `None` removes the row.
     pub(super) rows: Vec<(Bytes, Option<Live>)>,
-    pub(super) done: Vec<Done>,
 }
 
 /// Up to which record a rule's trigger has handled everything.
@@ -192,9 +191,6 @@ impl Tables {
         let mut batch = Batch::default();
         for change in changes {
             newest.extend(change.rows.iter().map(|(key, live)| (key, (change.seq, live.as_ref()))));
-            for done in &change.done {
-                batch.insert(keys::done(&done.rule, done.trigger, done.seq, done.index), &[]);
-            }
         }
         for (key, (seq, live)) in newest {
             self.forget(key, &mut batch)?;
@@ -258,22 +254,12 @@ impl Tables {
         Ok(count)
     }
 
-    /// What the tables know of a trigger: settled up to, and handled behind that.
-    pub(super) fn progress(&self, rule: &str, trigger: u16) -> Result<(Seq, Vec<(Seq, u32)>), TablesError> {
-        let _still = self.still();
-        let before = match self.tree.get(keys::settled(rule, trigger))? {
-            Some(bytes) => read_u64(&bytes, 0)?,
-            None => 0,
-        };
-        let prefix = keys::done_prefix(rule, trigger);
-        let mut done = Vec::new();
-        for pair in self.tree.scan_prefix(&prefix) {
-            let (seq, index) = keys::done_parts(&pair?.0, &prefix).ok_or(TablesError::Garbled)?;
-            if seq >= before {
-                done.push((seq, index));
-            }
+    /// Up to which record a trigger has handled everything; 0 if nothing was ever settled.
+    pub(super) fn settled_before(&self, rule: &str, trigger: u16) -> Result<Seq, TablesError> {
+        match self.tree.get(keys::settled(rule, trigger))? {
+            Some(bytes) => read_u64(&bytes, 0),
+            None => Ok(0),
         }
-        Ok((before, done))
     }
 
     /// Hands everything to the operating system. The caller syncs the file: sled does not.
@@ -303,9 +289,7 @@ impl Tables {
         {
             return Ok(());
         }
-        let from = keys::done_prefix(&settled.rule, settled.trigger);
-        let to = keys::done(&settled.rule, settled.trigger, settled.before, 0);
-        for key in self.tree.range(from..to).keys() {
+        for key in self.tree.scan_prefix(keys::done_prefix(&settled.rule, settled.trigger)).keys() {
             batch.remove(key?);
         }
         batch.insert(key, &settled.before.to_be_bytes());

@@ -8,13 +8,13 @@ use crate::natives::TRIGGER_NAMES;
 use crate::state::Registration;
 
 /// Something wrong in a source, and where.
-pub(super) struct Fault {
-    pub(super) position: Position,
-    pub(super) message: String,
+pub(crate) struct Fault {
+    pub(crate) position: Position,
+    pub(crate) message: String,
 }
 
 /// The functions that every script finds: names with the numbers of arguments they take.
-pub(super) struct KnownFunctions(BTreeMap<String, BTreeSet<usize>>);
+pub(crate) struct KnownFunctions(BTreeMap<String, BTreeSet<usize>>);
 
 /// How a call is written, which decides what the first argument is.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -24,7 +24,7 @@ enum Style {
 }
 
 impl KnownFunctions {
-    pub(super) fn new(engine: &rhai::Engine) -> Self {
+    pub(crate) fn new(engine: &rhai::Engine) -> Self {
         /// Built into the language rather than registered.
         const KEYWORDS: [(&str, usize); 8] = [
             ("Fn", 1),
@@ -49,10 +49,11 @@ impl KnownFunctions {
         Self(known)
     }
 
-    /// Refuses calls of functions that exist neither here nor in the script, and calls that could mean both.
-    pub(super) fn check(&self, ast: &AST) -> Result<(), Fault> {
+    /// Refuses calls of functions that exist neither here nor in the script nor among the `shared` ones, and calls that
+    /// could mean both.
+    pub(crate) fn check(&self, ast: &AST, shared: &AST) -> Result<(), Fault> {
         let mut own = BTreeMap::<&str, BTreeSet<usize>>::new();
-        for function in ast.iter_functions() {
+        for function in ast.iter_functions().chain(shared.iter_functions()) {
             own.entry(function.name).or_default().insert(function.params.len());
         }
         first_fault(|fault| {
@@ -121,7 +122,7 @@ impl KnownFunctions {
 }
 
 /// Refuses triggers that would be registered only when a handler runs, which is never.
-pub(super) fn no_trigger_in_a_function(ast: &AST) -> Result<(), Fault> {
+pub(crate) fn no_trigger_in_a_function(ast: &AST) -> Result<(), Fault> {
     first_fault(|fault| {
         ast.clone_functions_only().walk(&mut |path| {
             if let Some((call, _, position)) = path.last().and_then(call)
@@ -139,7 +140,7 @@ pub(super) fn no_trigger_in_a_function(ast: &AST) -> Result<(), Fault> {
 /// The variables that some statement assigns into, as in `m[key] = value` or `m.member = value`.
 ///
 /// Assigning into `this` is refused: it has no name by which its size could be watched.
-pub(super) fn assigned_into(ast: &AST) -> Result<BTreeSet<ImmutableString>, Fault> {
+pub(crate) fn assigned_into(ast: &AST) -> Result<BTreeSet<ImmutableString>, Fault> {
     let mut names = BTreeSet::new();
     first_fault(|fault| {
         ast.walk(&mut |path| {
@@ -162,7 +163,7 @@ pub(super) fn assigned_into(ast: &AST) -> Result<BTreeSet<ImmutableString>, Faul
 }
 
 /// Refuses what would silently be the constant: the optimizer does not know parameters.
-pub(super) fn no_parameter_named_like_a_constant(ast: &AST, constants: &Scope) -> Result<(), Fault> {
+pub(crate) fn no_parameter_named_like_a_constant(ast: &AST, constants: &Scope) -> Result<(), Fault> {
     for function in ast.iter_fn_def() {
         if let Some(name) = function.params.iter().find(|name| constants.contains(name)) {
             let message = format!(
@@ -177,7 +178,7 @@ pub(super) fn no_parameter_named_like_a_constant(ast: &AST, constants: &Scope) -
 }
 
 /// Refuses a trigger whose handler is not a function of one parameter.
-pub(super) fn handler_exists(ast: &AST, registration: &Registration) -> Result<(), Fault> {
+pub(crate) fn handler_exists(ast: &AST, registration: &Registration) -> Result<(), Fault> {
     let Registration { handler, position, .. } = registration;
     let counts: Vec<usize> = ast
         .iter_functions()

@@ -1,7 +1,8 @@
 //! The interpreter: set up once, shared by all threads.
 
-mod check;
-mod compile;
+pub(crate) mod check;
+pub(crate) mod compile;
+mod library;
 mod run;
 
 use std::fmt;
@@ -14,6 +15,9 @@ use crate::limits::Limits;
 use crate::natives;
 use crate::state::{count_operation, look_up};
 
+pub use library::Library;
+pub(crate) use library::LibraryFile;
+
 /// Compiles and runs rules. It holds no state of either, so one engine serves all threads.
 pub struct Engine {
     /// Runs the top level of a script, whose constants nobody knows yet.
@@ -22,7 +26,7 @@ pub struct Engine {
     strict: rhai::Engine,
     known: check::KnownFunctions,
     limits: Limits,
-    monotonic: fn() -> Duration,
+    pub(crate) monotonic: fn() -> Duration,
 }
 
 impl Engine {
@@ -50,7 +54,15 @@ impl fmt::Debug for Engine {
     }
 }
 
+/// An interpreter with all that rules find.
 fn interpreter(limits: Limits, monotonic: fn() -> Duration) -> rhai::Engine {
+    let mut engine = sandboxed(limits, monotonic);
+    natives::register(&mut engine, limits);
+    engine
+}
+
+/// An interpreter that keeps to limits, and has nothing but the language.
+pub(crate) fn sandboxed(limits: Limits, monotonic: fn() -> Duration) -> rhai::Engine {
     let mut engine = rhai::Engine::new();
     engine
         .set_module_resolver(DummyModuleResolver::new())
@@ -71,6 +83,5 @@ fn interpreter(limits: Limits, monotonic: fn() -> Duration) -> rhai::Engine {
         .on_progress(move |_| count_operation(&limits, monotonic));
     #[expect(deprecated, reason = "the library marks what it may still change this way")]
     engine.on_var(|name, index, context| look_up(name, index, &context));
-    natives::register(&mut engine, limits);
     engine
 }

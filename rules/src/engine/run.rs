@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use rhai::{CallFnOptions, Dynamic, Scope};
+use rhai::{CallFnOptions, Dynamic, Position, Scope};
 
 use super::Engine;
-use crate::effect::Outcome;
-use crate::error::{Place, RunError, RunErrorKind, explain};
+use crate::effect::{Effect, LogLevel, Outcome};
+use crate::error::{Explained, Place, RunError, RunErrorKind, explain};
 use crate::event::{Event, Kind};
-use crate::natives::{LifecycleEvent, MessageEvent};
-use crate::rule::{On, Rule, Trigger};
+use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
+use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
-use crate::state::{Guard, Run, State};
+use crate::sql::{NoFunctions, SqlRule};
+use crate::state::{Guard, Run, State, Stop, operations, watching};
+use crate::trigger::{On, Trigger};
 
 impl Engine {
     /// Calls one handler with one event. The same event and snapshot always give the same outcome.
@@ -30,36 +32,88 @@ impl Engine {
         snapshot: &Arc<dyn Snapshot>,
     ) -> Result<Outcome, Box<RunError>> {
         let trigger = &rule.triggers[trigger];
+        let (ast, names) = match &rule.body {
+            Body::Script { ast, names } => (&**ast, names),
+            Body::Sql(sql) => return run_sql(rule, trigger, sql, event, &**snapshot),
+        };
         let argument = argument(trigger, event);
         let run = Run {
             limits: self.limits,
             snapshot: Arc::clone(snapshot),
             time_ms: event.time_ms(),
+            event_id: event.id(),
+            rule: rule.name.shared(),
+            indexes: Arc::clone(&rule.indexes),
+            drawn: 0,
             effects: Vec::new(),
             effect_bytes: 0,
             read_bytes: 0,
             stopped: None,
         };
-        let guard = Guard::enter(State::Running(Box::new(run)), rule.names.clone(), (self.monotonic)());
+        let guard = Guard::enter(State::Running(Box::new(run)), names.clone(), (self.monotonic)());
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
         let (mut scope, handler) = (Scope::new(), trigger.handler.as_str());
         let result =
-            self.strict.call_fn_with_options::<Dynamic>(options, &mut scope, &rule.ast, handler, (argument,));
+            self.strict.call_fn_with_options::<Dynamic>(options, &mut scope, ast, handler, (argument,));
         let (state, operations) = Guard::leave(guard);
         let (effects, stopped) = match state {
             State::Running(run) => (run.effects, run.stopped),
             State::Idle | State::Registering(_) => (Vec::new(), None),
         };
         match (result, stopped) {
-            (Err(error), _) => {
-                let (position, message, kind) = explain(error);
-                Err(failure(rule, trigger, &Place::new(&rule.source, position), message, kind))
-            }
-            (Ok(_), Some(stop)) => {
-                let nowhere = Place { line: 0, column: 0, source_line: String::new() };
-                Err(failure(rule, trigger, &nowhere, stop.message, stop.kind))
+            (Err(error), _) => Err(failure(rule, trigger, explain(error))),
+            (Ok(_), Some(Stop { message, kind })) => {
+                let fault = Explained { position: Position::NONE, function: None, message, kind };
+                Err(failure(rule, trigger, fault))
             }
             (Ok(_), None) => Ok(Outcome { effects, operations }),
+        }
+    }
+}
+
+impl Engine {
+    /// The variables that were in scope where a handler fails on an event, as scripts would print them. The handler is run
+    /// again for it, twice: a run is a function of its event and snapshot, so it fails in the same place.
+    pub fn variables_at_failure(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> Vec<(String, String)> {
+        /// Writing variables down takes long, and only the last time counts.
+        const STEPS_WATCHED: u64 = 32;
+        let (first, _) = watching(u64::MAX, || self.run(rule, trigger, event, snapshot));
+        if first.is_ok() {
+            return Vec::new();
+        }
+        watching(operations().saturating_sub(STEPS_WATCHED), || self.run(rule, trigger, event, snapshot)).1
+    }
+}
+
+/// Evaluates a statement. An action that fails stops no other, so it is a line in the log and no failure of the run.
+fn run_sql(
+    rule: &Rule,
+    trigger: &Trigger,
+    sql: &SqlRule,
+    event: &Event,
+    snapshot: &dyn Snapshot,
+) -> Result<Outcome, Box<RunError>> {
+    let Kind::Message(shared) = &event.0 else {
+        panic!("the event is not one that {} listens to", trigger.on)
+    };
+    match sql.run(&shared.message, snapshot, &NoFunctions) {
+        Ok(outcome) => {
+            let mut effects = outcome.effects;
+            effects.extend(outcome.failures.into_iter().map(|failure| Effect::Log {
+                level: LogLevel::Error,
+                text: format!("{} {}: {}", failure.action, failure.resource, failure.message),
+            }));
+            Ok(Outcome { effects, operations: 1 })
+        }
+        Err(error) => {
+            let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
+            Err(failure(rule, trigger, Explained { position: Position::NONE, function: None, message, kind }))
         }
     }
 }
@@ -69,6 +123,12 @@ fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
         (On::Message(levels), Kind::Message(shared)) => {
             Dynamic::from(MessageEvent { shared: Arc::clone(shared), levels: levels.clone() })
         }
+        (On::Batch(levels, _), Kind::Batch(batch)) => {
+            Dynamic::from(BatchEvent { batch: Arc::clone(batch), levels: levels.clone() })
+        }
+        (On::Event(_), Kind::Bus(shared)) => Dynamic::from(BusEvent(Arc::clone(shared))),
+        (On::Change(_), Kind::Change(change)) => Dynamic::from(ChangeEvent(Arc::clone(change))),
+        (On::Time(_), Kind::Tick(tick)) => Dynamic::from(TickEvent(Arc::clone(tick))),
         (on, Kind::Lifecycle(kind, lifecycle)) if on == kind => {
             Dynamic::from(LifecycleEvent(Arc::clone(lifecycle)))
         }
@@ -76,22 +136,18 @@ fn argument(trigger: &Trigger, event: &Event) -> Dynamic {
     }
 }
 
-fn failure(
-    rule: &Rule,
-    trigger: &Trigger,
-    place: &Place,
-    message: String,
-    kind: RunErrorKind,
-) -> Box<RunError> {
+fn failure(rule: &Rule, trigger: &Trigger, fault: Explained) -> Box<RunError> {
+    let (file, source) = rule.source_of(fault.function.as_deref());
+    let Place { line, column, source_line } = Place::new(source, fault.position);
     Box::new(RunError {
         rule: rule.name.to_string(),
-        file: rule.file.clone(),
+        file: file.to_owned(),
         version: rule.version.clone(),
         handler: trigger.handler.clone(),
-        line: place.line,
-        column: place.column,
-        source_line: place.source_line.clone(),
-        message,
-        kind,
+        line,
+        column,
+        source_line,
+        message: fault.message,
+        kind: fault.kind,
     })
 }

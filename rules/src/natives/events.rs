@@ -30,9 +30,11 @@ pub(super) fn register(engine: &mut Engine, limits: Limits) {
 
 fn register_message(engine: &mut Engine) {
     engine.register_type_with_name::<MessageEvent>("Message");
-    engine.register_get("topic", |event: &mut MessageEvent| event.shared.topic());
-    engine.register_get("client_id", |event: &mut MessageEvent| event.shared.client_id());
-    engine.register_get("user", |event: &mut MessageEvent| optional(event.shared.message.user.as_deref()));
+    engine.register_get("topic", |event: &mut MessageEvent| event.shared.message.topic.value());
+    engine.register_get("client_id", |event: &mut MessageEvent| event.shared.message.client_id.value());
+    engine.register_get("user", |event: &mut MessageEvent| -> Dynamic {
+        event.shared.message.user.as_ref().map_or(Dynamic::UNIT, |user| user.value().into())
+    });
     engine.register_get("qos", |event: &mut MessageEvent| i64::from(event.shared.message.qos));
     engine.register_get("retain", |event: &mut MessageEvent| event.shared.message.retain);
     engine.register_get("time", |event: &mut MessageEvent| event.shared.message.time_ms);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rhai::{Dynamic, ImmutableString, Map};
+use bytes::Bytes;
+use rhai::{Blob, Dynamic, ImmutableString, Map};
 
 use crate::state::{NativeResult, refuse};
 
@@ -26,6 +27,42 @@ impl<'map> Options<'map> {
                 Err(refuse(format!("{function} has no setting {key:?}: it has {}", known.join(", "))))
             }
         }
+    }
+
+    /// Whether nothing is set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_none_or(Map::is_empty)
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> NativeResult<Option<Bytes>> {
+        let read = |value: &Dynamic| match value.read_lock::<ImmutableString>() {
+            Some(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            None => value.read_lock::<Blob>().map(|blob| Bytes::copy_from_slice(&blob)),
+        };
+        self.typed(name, "a string or a blob", read)
+    }
+
+    pub(super) fn map(&self, name: &str) -> NativeResult<Option<Map>> {
+        self.typed(name, "a map", |value| Some(value.read_lock::<Map>()?.clone()))
+    }
+
+    /// How many rows are asked for: `limit`, or as many as there may be.
+    pub(super) fn limit(&self, function: &str, rows_max: usize) -> NativeResult<usize> {
+        let Some(limit) = self.number("limit")? else { return Ok(rows_max) };
+        let limit_of = usize::try_from(limit).ok().filter(|limit| (1..=rows_max).contains(limit));
+        limit_of.ok_or_else(|| {
+            refuse(format!("{function} needs 1 to query_rows_max = {rows_max} as limit, not {limit}"))
+        })
+    }
+
+    /// A map of names to strings.
+    pub(super) fn texts(&self, name: &str) -> NativeResult<Vec<(String, String)>> {
+        let read = |value: &Dynamic| {
+            let map = value.read_lock::<Map>()?;
+            let text = |value: &Dynamic| Some(value.read_lock::<ImmutableString>()?.to_string());
+            map.iter().map(|(name, value)| Some((name.to_string(), text(value)?))).collect()
+        };
+        Ok(self.typed(name, "a map of strings", read)?.unwrap_or_default())
     }
 
     pub(super) fn truth(&self, name: &str) -> NativeResult<Option<bool>> {
@@ -63,7 +100,7 @@ impl<'map> Options<'map> {
 }
 
 /// Reads `250ms`, `10s`, `5m`, `2h` or `7d`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let unit_ms = match unit {

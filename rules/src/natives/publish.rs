@@ -5,10 +5,14 @@ use rhai::{Blob, Dynamic, Engine, ImmutableString, Map};
 
 use super::Argument;
 use super::options::Options;
-use crate::effect::{Effect, LogLevel};
+use crate::effect::{Effect, LogLevel, PublishProperties};
 use crate::json::{self, Raw};
 use crate::state::{NativeResult, Run, refuse, with_run};
 use crate::topic::{excerpt, validate_topic};
+
+/// What the last argument of `publish` may hold.
+const SETTINGS: [&str; 8] =
+    ["content_type", "correlation_data", "expiry", "is_text", "qos", "response_topic", "retain", "user"];
 
 pub(super) fn register(engine: &mut Engine) {
     register_for::<Dynamic>(engine);
@@ -28,7 +32,7 @@ fn register_for<V: Argument>(engine: &mut Engine) {
         publish(topic, &value.into_value(), &Options::none("publish"))
     });
     engine.register_fn("publish", |topic: &str, value: V, options: Map| {
-        publish(topic, &value.into_value(), &Options::new("publish", &options, &["qos", "retain"])?)
+        publish(topic, &value.into_value(), &Options::new("publish", &options, &SETTINGS)?)
     });
 }
 
@@ -44,12 +48,52 @@ fn publish(topic: &str, value: &Dynamic, options: &Options) -> NativeResult<()> 
         Some(qos) => return Err(refuse(format!("publish needs 0, 1 or 2 as qos, not {qos}"))),
     };
     let retain = options.truth("retain")?.unwrap_or(false);
+    let properties = properties(options)?;
     with_run("publish", |run| {
         let payload = payload(value, run)?;
-        run.reserve(topic.len() + payload.len())?;
-        run.effects.push(Effect::Publish { topic: topic.to_owned(), payload, qos, retain });
+        if let Some(properties) = &properties
+            && properties.is_text
+            && str::from_utf8(&payload).is_err()
+        {
+            return Err(refuse("publish with is_text needs text: the payload is not UTF-8"));
+        }
+        let along = properties.as_deref().map_or(0, size_of_properties);
+        run.reserve(topic.len() + payload.len() + along)?;
+        run.effects.push(Effect::Publish { topic: topic.to_owned(), payload, qos, retain, properties });
         Ok(())
     })
+}
+
+/// What MQTT 5 sends along.
+fn properties(options: &Options) -> NativeResult<Option<Box<PublishProperties>>> {
+    if options.is_empty() {
+        return Ok(None);
+    }
+    let response_topic = options.text("response_topic")?;
+    if let Some(topic) = &response_topic {
+        validate_topic(topic).map_err(|error| refuse(format!("response_topic: {error}")))?;
+    }
+    let expiry = options.duration("expiry")?.map(|expiry| {
+        // A part of a second is still time to live.
+        u32::try_from(expiry.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
+    });
+    let properties = PublishProperties {
+        content_type: options.text("content_type")?,
+        correlation_data: options.bytes("correlation_data")?,
+        expiry_seconds: expiry,
+        is_text: options.truth("is_text")?.unwrap_or(false),
+        response_topic,
+        user: options.texts("user")?,
+    };
+    Ok((properties != PublishProperties::default()).then(|| Box::new(properties)))
+}
+
+fn size_of_properties(properties: &PublishProperties) -> usize {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    text(&properties.content_type)
+        + text(&properties.response_topic)
+        + properties.correlation_data.as_ref().map_or(0, Bytes::len)
+        + properties.user.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
 /// A string is sent as its text, a blob as its bytes, anything else as JSON.

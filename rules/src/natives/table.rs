@@ -15,7 +15,12 @@ use crate::snapshot::{Query, Snapshot};
 use crate::state::{NativeResult, Run, Stop, charge_bytes, refuse, with_run};
 use crate::topic::excerpt;
 
-const TABLE_NAME_LEN_MAX: usize = 64;
+mod index;
+mod rows;
+
+pub(super) use index::register_declaration as register_index_declaration;
+
+pub(crate) const TABLE_NAME_LEN_MAX: usize = 64;
 
 /// A table, as scripts hold it.
 #[derive(Clone)]
@@ -41,6 +46,8 @@ pub(super) fn register(engine: &mut Engine) {
     // The library looks for a function with exactly the types of the arguments first, and then tries every mix
     // of these and `Dynamic`: up to 16 lookups. So what nearly all scripts do has its own entry.
     register_for::<ImmutableString, Map>(engine);
+    rows::register(engine);
+    index::register(engine);
     engine.register_type_with_name::<RowValue>("Row");
     engine.register_get("sort", |row: &mut RowValue| row.sort.clone());
     engine.register_get("value", |row: &mut RowValue| with_run("value", |run| parse(&row.value, run)));
@@ -62,8 +69,10 @@ where
         put(table, key("put", hash, sort)?, &value.into_value(), None)
     });
     engine.register_fn("put", |table: &mut Table, hash: K, sort: K, value: V, options: Map| {
-        let ttl = Options::new("put", &options, &["ttl"])?.duration("ttl")?;
-        put(table, key("put", hash, sort)?, &value.into_value(), ttl)
+        let options = Options::new("put", &options, &["if_absent", "if_equals", "if_present", "ttl"])?;
+        let key = key("put", hash, sort)?;
+        rows::check_condition(&table.0, &key, &options)?;
+        put(table, key, &value.into_value(), options.duration("ttl")?)
     });
     engine.register_fn("get", |table: &mut Table, hash: K| {
         get(table, &key("get", hash, ImmutableString::new())?)
@@ -75,6 +84,12 @@ where
     engine.register_fn("delete", |table: &mut Table, hash: K, sort: K| {
         delete(table, &key("delete", hash, sort)?)
     });
+    engine.register_fn("delete", |table: &mut Table, hash: K, sort: K, options: Map| {
+        let options = Options::new("delete", &options, &["if_equals", "if_present"])?;
+        let key = key("delete", hash, sort)?;
+        rows::check_condition(&table.0, &key, &options)?;
+        delete(table, &key)
+    });
     engine.register_fn("query", |table: &mut Table, hash: K| {
         query(table, &key("query", hash, ImmutableString::new())?.hash, &Options::none("query"))
     });
@@ -85,14 +100,25 @@ where
 }
 
 fn open(name: ImmutableString) -> NativeResult<Table> {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if name.is_empty() || name.len() > TABLE_NAME_LEN_MAX || !name.bytes().all(is_allowed) {
-        let name = excerpt(&name);
-        return Err(refuse(format!(
-            "table name {name:?} is not 1 to {TABLE_NAME_LEN_MAX} characters of A-Z, a-z, 0-9, `_` and `-`"
-        )));
-    }
+    check_table_name(&name)?;
     Ok(Table(name))
+}
+
+/// Whether a text can name a table.
+pub(crate) fn is_table_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !name.is_empty() && name.len() <= TABLE_NAME_LEN_MAX && name.bytes().all(is_allowed)
+}
+
+/// Refuses what cannot name a table.
+pub(super) fn check_table_name(name: &str) -> NativeResult<()> {
+    if is_table_name(name) {
+        return Ok(());
+    }
+    let name = excerpt(name);
+    Err(refuse(format!(
+        "table name {name:?} is not 1 to {TABLE_NAME_LEN_MAX} characters of A-Z, a-z, 0-9, `_` and `-`"
+    )))
 }
 
 fn key(function: &str, hash: impl Argument, sort: impl Argument) -> NativeResult<Key> {
@@ -104,7 +130,7 @@ fn key(function: &str, hash: impl Argument, sort: impl Argument) -> NativeResult
     Ok(Key { hash, sort })
 }
 
-fn key_part(function: &str, part: &str, value: Dynamic) -> NativeResult<ImmutableString> {
+pub(super) fn key_part(function: &str, part: &str, value: Dynamic) -> NativeResult<ImmutableString> {
     let type_name = value.type_name();
     if value.is_int() || value.is_char() {
         return Ok(value.to_string().into());
@@ -121,28 +147,41 @@ fn key_part(function: &str, part: &str, value: Dynamic) -> NativeResult<Immutabl
 }
 
 fn put(table: &Table, key: Key, value: &Dynamic, ttl: Option<Duration>) -> NativeResult<()> {
-    with_run("put", |run| {
-        check_key(&key, run)?;
-        let json = json::write(value, run.limits.effect_bytes_max);
-        let value =
-            json.map(Bytes::from).map_err(|error| refuse(format!("put cannot store this value: {error}")))?;
-        run.reserve(table.0.len() + key.hash.len() + key.sort.len() + value.len())?;
-        let ttl_ms = ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
-        run.effects.push(Effect::Put {
-            table: table.0.to_string(),
-            hash: key.hash.into_owned(),
-            sort: key.sort.into_owned(),
-            value,
-            expires_at_ms: ttl_ms.map(|ttl| run.time_ms.saturating_add(ttl)),
-        });
-        Ok(())
-    })
+    with_run("put", |run| write(run, "put", &table.0, key, value, ttl))
+}
+
+/// Writes a row and what its indexes hold of it.
+fn write(
+    run: &mut Run,
+    function: &str,
+    table: &ImmutableString,
+    key: Key,
+    value: &Dynamic,
+    ttl: Option<Duration>,
+) -> NativeResult<()> {
+    check_key(&key, run)?;
+    let json = json::write(value, run.limits.effect_bytes_max);
+    let json = json.map_err(|error| refuse(format!("{function} cannot store this value: {error}")))?;
+    run.reserve(table.len() + key.hash.len() + key.sort.len() + json.len())?;
+    let ttl_ms = ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+    let expires_at_ms = ttl_ms.map(|ttl| run.time_ms.saturating_add(ttl));
+    index::maintain(run, table, &key, Some((value, expires_at_ms)))?;
+    let (hash, sort) = (key.hash.into_owned(), key.sort.into_owned());
+    run.effects.push(Effect::Put {
+        table: table.to_string(),
+        hash,
+        sort,
+        value: Bytes::from(json),
+        expires_at_ms,
+    });
+    Ok(())
 }
 
 fn delete(table: &Table, key: &Key) -> NativeResult<()> {
     with_run("delete", |run| {
         check_key(key, run)?;
         run.reserve(table.0.len() + key.hash.len() + key.sort.len())?;
+        index::maintain(run, &table.0, key, None)?;
         let (table, hash, sort) = (table.0.to_string(), key.hash.to_string(), key.sort.to_string());
         run.effects.push(Effect::Delete { table, hash, sort });
         Ok(())
@@ -152,35 +191,31 @@ fn delete(table: &Table, key: &Key) -> NativeResult<()> {
 fn get(table: &Table, key: &Key) -> NativeResult<Dynamic> {
     with_run("get", |run| {
         check_key(key, run)?;
-        let own =
-            own_writes(&run.effects, &table.0, &key.hash).filter(|(sort, _)| *sort == key.sort.as_str());
-        let value = if let Some((_, written)) = own.last() {
-            written.cloned()
-        } else {
-            let read = run.snapshot.get(&table.0, &key.hash, &key.sort);
-            read.map_err(|error| Stop::snapshot(&error).into_error())?
-        };
-        match value {
-            None => Ok(Dynamic::UNIT),
-            Some(value) => {
-                run.count_read(value.len())?;
-                parse(&value, run)
-            }
-        }
+        read(run, &table.0, key)
     })
+}
+
+/// A row's value as this run sees it, or `()`.
+fn read(run: &mut Run, table: &str, key: &Key) -> NativeResult<Dynamic> {
+    let own = own_writes(&run.effects, table, &key.hash).filter(|(sort, _)| *sort == key.sort.as_str());
+    let value = if let Some((_, written)) = own.last() {
+        written.cloned()
+    } else {
+        let read = run.snapshot.get(table, &key.hash, &key.sort);
+        read.map_err(|error| Stop::snapshot(&error).into_error())?
+    };
+    match value {
+        None => Ok(Dynamic::UNIT),
+        Some(value) => {
+            run.count_read(value.len())?;
+            parse(&value, run)
+        }
+    }
 }
 
 fn query(table: &Table, hash: &ImmutableString, options: &Options) -> NativeResult<Dynamic> {
     with_run("query", |run| {
-        let rows_max = run.limits.query_rows_max;
-        let limit = match options.number("limit")? {
-            None => rows_max,
-            Some(limit) => {
-                usize::try_from(limit).ok().filter(|limit| (1..=rows_max).contains(limit)).ok_or_else(
-                    || refuse(format!("query needs 1 to query_rows_max = {rows_max} as limit, not {limit}")),
-                )?
-            }
-        };
+        let limit = options.limit("query", run.limits.query_rows_max)?;
         let (after, before) = (options.text("after")?, options.text("before")?);
         let newest_first = options.truth("newest")?.unwrap_or(false);
         let query = Query { after, before, limit, newest_first };

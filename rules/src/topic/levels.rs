@@ -99,6 +99,11 @@ impl LevelFilter {
         &self.0.text
     }
 
+    /// The names of its levels, in its order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.names.iter().map(|name| &*name.text)
+    }
+
     /// The named levels of a topic that matches, in the filter's order: `(name, level)`.
     ///
     /// `{name#}` gives all that is left with its slashes, and nothing (`""`) for the parent topic.

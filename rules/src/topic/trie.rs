@@ -3,14 +3,18 @@
 //! Nodes lie in one vector and name each other by index, and all steps from node to node are in one hash
 //! table. So nothing here recurses: a filter with 32,000 levels costs memory, never the stack, and dropping a
 //! trie is dropping two vectors.
+//!
+//! A node below which there is one filter has the rest of that as its tail. Of the many filters that differ in
+//! one level, such as a device's, each is then one node, and finding it reads two places in memory.
 
 use std::fmt;
 use std::mem;
 use std::ops::ControlFlow;
 
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use super::label::{self, Label, first_level};
+use super::steps::Steps;
 use super::{ALL_LEVELS, ONE_LEVEL, TopicFilter, hash};
 
 const ROOT: u32 = 0;
@@ -26,14 +30,14 @@ const NODES_KEPT: usize = 1_024;
 /// are reused, and given back when three quarters are unused.
 pub struct TopicTrie<T> {
     nodes: Vec<Node<T>>,
-    steps: HashTable<u32>,
+    steps: Steps,
     unused: Vec<u32>,
     len: usize,
     hash_seed: u64,
 }
 
 struct Node<T> {
-    level: Box<str>,
+    label: Label,
     parent: u32,
     named_children: u32,
     one_level: u32,
@@ -42,10 +46,11 @@ struct Node<T> {
 }
 
 impl<T> Node<T> {
-    fn new(parent: u32, level: &str) -> Self {
+    /// One with no children; `label` is its level, and its tail if it has one.
+    fn new(parent: u32, label: &str) -> Self {
         let (one_level, all_levels) = (NONE, NONE);
         Self {
-            level: level.into(),
+            label: Label::new(label),
             parent,
             named_children: 0,
             one_level,
@@ -54,8 +59,8 @@ impl<T> Node<T> {
         }
     }
 
-    fn hash(&self, seed: u64) -> u64 {
-        hash::step(seed, self.parent, &self.level)
+    fn hash(&self, seed: u64) -> u32 {
+        hash::step(seed, self.parent, self.label.level())
     }
 
     fn is_unneeded(&self) -> bool {
@@ -76,7 +81,7 @@ impl<T> TopicTrie<T> {
     /// could choose levels that make lookups slow.
     pub fn with_hash_seed(hash_seed: u64) -> Self {
         let nodes = vec![Node::new(ROOT, "")];
-        Self { nodes, steps: HashTable::new(), unused: Vec::new(), len: 0, hash_seed }
+        Self { nodes, steps: Steps::default(), unused: Vec::new(), len: 0, hash_seed }
     }
 
     /// How many values it holds.
@@ -91,12 +96,22 @@ impl<T> TopicTrie<T> {
 
     /// Files `value` under `filter`, beside those that are there already.
     pub fn insert(&mut self, filter: &TopicFilter, value: T) {
-        let mut at = ROOT;
-        for level in filter.as_str().split('/') {
-            at = match self.child(at, level) {
-                NONE => self.add_child(at, level),
-                child => child,
-            };
+        let (mut at, mut rest) = (ROOT, Some(filter.as_str()));
+        while let Some(levels) = rest {
+            let (level, below) = first_level(levels);
+            match self.child(at, level) {
+                NONE => {
+                    at = self.add_child(at, levels);
+                    break;
+                }
+                child => (at, rest) = (child, below),
+            }
+            if let Some(tail) = self.nodes[at as usize].label.tail() {
+                if Some(tail) == rest.map(str::as_bytes) {
+                    break;
+                }
+                (at, rest) = self.split(at, rest);
+            }
         }
         self.nodes[at as usize].values.push(value);
         self.len += 1;
@@ -156,6 +171,12 @@ impl<T> TopicTrie<T> {
         while let Some((mut at, mut rest)) = pending.pop() {
             loop {
                 let node = &self.nodes[at as usize];
+                if let Some(tail) = node.label.tail() {
+                    if label::tail_matches(tail, rest) {
+                        node.values.iter().try_for_each(&mut found)?;
+                    }
+                    break;
+                }
                 let wildcards_count = at != ROOT || !hidden_from_wildcards; // [MQTT-4.7.2-1]
                 if node.all_levels != NONE && wildcards_count {
                     self.nodes[node.all_levels as usize].values.iter().try_for_each(&mut found)?;
@@ -164,10 +185,7 @@ impl<T> TopicTrie<T> {
                     node.values.iter().try_for_each(&mut found)?;
                     break;
                 };
-                let (level, below) = match levels.split_once('/') {
-                    None => (levels, None),
-                    Some((level, below)) => (level, Some(below)),
-                };
+                let (level, below) = first_level(levels);
                 if node.one_level != NONE && wildcards_count {
                     pending.push((node.one_level, below));
                 }
@@ -181,14 +199,37 @@ impl<T> TopicTrie<T> {
     }
 
     fn find(&self, filter: &TopicFilter) -> Option<u32> {
-        let mut at = ROOT;
-        for level in filter.as_str().split('/') {
-            at = match self.child(at, level) {
+        let (mut at, mut rest) = (ROOT, Some(filter.as_str()));
+        while let Some(levels) = rest {
+            let (level, below) = first_level(levels);
+            match self.child(at, level) {
                 NONE => return None,
-                child => child,
-            };
+                child => (at, rest) = (child, below),
+            }
+            if let Some(tail) = self.nodes[at as usize].label.tail() {
+                return (Some(tail) == rest.map(str::as_bytes)).then_some(at);
+            }
         }
         Some(at)
+    }
+
+    /// Makes nodes of the tail of a node as far as another filter, whose levels below the node are `rest`, goes
+    /// the same way. Gives where that is, and what of the other is left there.
+    fn split<'filter>(&mut self, mut at: u32, mut rest: Option<&'filter str>) -> (u32, Option<&'filter str>) {
+        let node = &mut self.nodes[at as usize];
+        let (tail, values) = (node.label.take_tail(), mem::take(&mut node.values));
+        let mut tail = Some(&*tail);
+        while let (Some(old), Some(new)) = (tail, rest) {
+            let ((old_level, old_below), (new_level, new_below)) = (first_level(old), first_level(new));
+            if old_level != new_level {
+                break;
+            }
+            at = self.add_child(at, old_level);
+            (tail, rest) = (old_below, new_below);
+        }
+        let end = tail.map_or(at, |tail| self.add_child(at, tail));
+        self.nodes[end as usize].values = values;
+        (at, rest)
     }
 
     /// The child of a filter's level, which may be a wildcard.
@@ -205,15 +246,16 @@ impl<T> TopicTrie<T> {
         if self.nodes[parent as usize].named_children == 0 {
             return NONE;
         }
-        let is_it = |&index: &u32| {
+        let is_it = |index: u32| {
             let node = &self.nodes[index as usize];
-            node.parent == parent && *node.level == *level
+            node.parent == parent && node.label.level() == level.as_bytes()
         };
-        self.steps.find(hash::step(self.hash_seed, parent, level), is_it).copied().unwrap_or(NONE)
+        self.steps.find(hash::step(self.hash_seed, parent, level.as_bytes()), is_it)
     }
 
-    fn add_child(&mut self, parent: u32, level: &str) -> u32 {
-        let node = Node::new(parent, level);
+    /// Adds a child that is not there; `label` is its level, and its tail if it has one.
+    fn add_child(&mut self, parent: u32, label: &str) -> u32 {
+        let node = Node::new(parent, label);
         let child = if let Some(index) = self.unused.pop() {
             self.nodes[index as usize] = node;
             index
@@ -221,7 +263,7 @@ impl<T> TopicTrie<T> {
             self.nodes.push(node);
             u32::try_from(self.nodes.len() - 1).expect("memory ends long before 2^32 nodes")
         };
-        match level {
+        match first_level(label).0 {
             ONE_LEVEL => self.nodes[parent as usize].one_level = child,
             ALL_LEVELS => self.nodes[parent as usize].all_levels = child,
             _ => {
@@ -233,9 +275,7 @@ impl<T> TopicTrie<T> {
     }
 
     fn add_step(&mut self, child: u32) {
-        let (nodes, seed) = (&self.nodes, self.hash_seed);
-        let hash_of = |&index: &u32| nodes[index as usize].hash(seed);
-        self.steps.insert_unique(hash_of(&child), child, hash_of);
+        self.steps.insert(self.nodes[child as usize].hash(self.hash_seed), child);
     }
 
     /// Takes away the node at `at` and those above it, as far as nothing needs them.
@@ -243,15 +283,13 @@ impl<T> TopicTrie<T> {
         while at != ROOT && self.nodes[at as usize].is_unneeded() {
             let node = mem::replace(&mut self.nodes[at as usize], Node::new(ROOT, ""));
             let parent = &mut self.nodes[node.parent as usize];
-            match &*node.level {
-                ONE_LEVEL => parent.one_level = NONE,
-                ALL_LEVELS => parent.all_levels = NONE,
-                _ => {
-                    parent.named_children -= 1;
-                    if let Ok(step) = self.steps.find_entry(node.hash(self.hash_seed), |&index| index == at) {
-                        step.remove();
-                    }
-                }
+            if parent.one_level == at {
+                parent.one_level = NONE;
+            } else if parent.all_levels == at {
+                parent.all_levels = NONE;
+            } else {
+                parent.named_children -= 1;
+                self.steps.remove(node.hash(self.hash_seed), at);
             }
             self.unused.push(at);
             at = node.parent;
@@ -282,9 +320,10 @@ impl<T> TopicTrie<T> {
                 *link = new_index[*link as usize]; // ROOT and NONE stay 0
             }
         }
-        self.steps = HashTable::with_capacity(self.nodes.len());
+        self.steps = Steps::with_room(self.nodes.len());
         for index in 1..self.nodes.len() {
-            if !matches!(&*self.nodes[index].level, ONE_LEVEL | ALL_LEVELS) {
+            let is_wildcard = matches!(self.nodes[index].label.level(), b"+" | b"#");
+            if !is_wildcard {
                 self.add_step(u32::try_from(index).expect("indices were u32 before"));
             }
         }
@@ -292,7 +331,7 @@ impl<T> TopicTrie<T> {
 
     #[cfg(test)]
     fn places(&self) -> (usize, usize) {
-        (self.nodes.capacity(), self.steps.capacity())
+        (self.nodes.capacity(), self.steps.places())
     }
 }
 
@@ -314,79 +353,4 @@ impl<T> fmt::Debug for TopicTrie<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(text: &str) -> TopicFilter {
-        TopicFilter::parse(text).unwrap()
-    }
-
-    fn matches(trie: &TopicTrie<u32>, topic: &str) -> Vec<u32> {
-        let mut found = Vec::new();
-        trie.for_each_match(topic, |&value| found.push(value));
-        found.sort_unstable();
-        found
-    }
-
-    #[test]
-    fn several_values_stand_under_one_filter() {
-        let mut trie = TopicTrie::new();
-        for value in [1, 2, 3] {
-            trie.insert(&filter("a/b"), value);
-        }
-        trie.insert(&filter("a/+"), 4);
-        assert_eq!(matches(&trie, "a/b"), [1, 2, 3, 4]);
-        assert_eq!(trie.remove(&filter("a/b"), |&value| value == 2), Some(2));
-        assert_eq!(trie.remove(&filter("a/b"), |&value| value == 2), None);
-        assert_eq!(trie.remove(&filter("a"), |_| true), None, "a node on the way is no filter");
-        trie.values_mut(&filter("a/b"))[0] = 9;
-        assert_eq!(matches(&trie, "a/b"), [3, 4, 9]);
-        assert_eq!((trie.len(), trie.values(&filter("a/b")).len()), (3, 2));
-        assert!(trie.has_match("a/z") && !trie.has_match("b/z"));
-    }
-
-    #[test]
-    fn a_filter_of_32_000_levels_needs_no_stack() {
-        let deep = filter(&vec!["+"; 32_000].join("/"));
-        let topic = vec!["x"; 32_000].join("/");
-        let mut trie = TopicTrie::new();
-        trie.insert(&deep, 1);
-        trie.insert(&filter(&topic), 2);
-        assert_eq!(matches(&trie, &topic), [1, 2]);
-        assert_eq!(trie.remove(&deep, |_| true), Some(1));
-        assert_eq!(matches(&trie, &topic), [2]);
-        drop(trie);
-    }
-
-    #[test]
-    fn memory_is_flat_while_filters_come_and_go() {
-        let mut trie = TopicTrie::new();
-        trie.insert(&filter("stays/+/#"), 0);
-        for client in 0..200_000 {
-            let own = filter(&format!("chat/in/client-{client}"));
-            trie.insert(&own, client);
-            assert_eq!(trie.remove(&own, |_| true), Some(client));
-        }
-        let (nodes, steps) = trie.places();
-        assert!(nodes <= 16 && steps <= 16, "{nodes} nodes, {steps} steps");
-        assert_eq!(matches(&trie, "stays/1/2"), [0]);
-    }
-
-    #[test]
-    fn memory_is_given_back_after_a_crowd() {
-        let mut trie = TopicTrie::new();
-        let own = |client: u32| filter(&format!("chat/+/{client}/in"));
-        for client in 0..50_000 {
-            trie.insert(&own(client), client);
-        }
-        for client in 0..50_000 {
-            if client % 10_000 != 7 {
-                assert_eq!(trie.remove(&own(client), |_| true), Some(client));
-            }
-        }
-        let (nodes, steps) = trie.places();
-        assert!(nodes <= 2 * NODES_KEPT && steps <= 4 * NODES_KEPT, "{nodes} nodes, {steps} steps");
-        assert_eq!(matches(&trie, "chat/x/20007/in"), [20_007]);
-        assert_eq!(trie.len(), 5);
-    }
-}
+mod tests;

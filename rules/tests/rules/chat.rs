@@ -57,9 +57,9 @@ impl Chat {
         self.now_ms += 1;
         self.count += 1;
         Message {
-            topic: "chat/out".to_owned(),
-            client_id: client_id.to_owned(),
-            user: user.map(str::to_owned),
+            topic: "chat/out".into(),
+            client_id: client_id.into(),
+            user: user.map(Into::into),
             payload: payload.to_vec().into(),
             qos: 0,
             retain: false,

@@ -16,13 +16,19 @@ fn handle(filter: &str, body: &str, event: &Event) -> Result<Outcome, Box<RunErr
 }
 
 fn published(topic: &str, payload: &'static [u8], qos: u8, retain: bool) -> Effect {
-    Effect::Publish { topic: topic.to_owned(), payload: Bytes::from_static(payload), qos, retain }
+    Effect::Publish {
+        topic: topic.to_owned(),
+        payload: Bytes::from_static(payload),
+        qos,
+        retain,
+        properties: None,
+    }
 }
 
 #[test]
 fn a_message_has_these_members() {
     let mut message = message("scores/go/ana", "{\"n\": 1}");
-    message.user = Some("ana".to_owned());
+    message.user = Some("ana".into());
     (message.qos, message.retain) = (1, true);
     let id = message.id.to_string();
     let body = "log(`${msg.topic} ${msg.client_id} ${msg.user} ${msg.qos} ${msg.retain} ${msg.time}`);
@@ -100,7 +106,7 @@ fn publish_refuses_what_cannot_be_sent() {
         ("publish(\"$aws/x\", 1)", "those topics belong to the server"),
         ("publish(\"a\", 1, #{ qos: 3 })", "needs 0, 1 or 2 as qos, not 3"),
         ("publish(\"a\", 1, #{ qos: \"1\" })", "needs a whole number as qos"),
-        ("publish(\"a\", 1, #{ qso: 1 })", "publish has no setting \"qso\": it has qos, retain"),
+        ("publish(\"a\", 1, #{ qso: 1 })", "publish has no setting \"qso\": it has content_type"),
         ("publish(\"a\", [blob()])", "a blob has no JSON form"),
         ("publish(\"a\", 1.0 / 0.0)", "has no JSON form"),
         ("log(\"loud\", 1)", "log has no level \"loud\""),
@@ -161,4 +167,20 @@ fn a_failure_names_the_innermost_place() {
     assert_eq!(error.to_string(), "test.rhai:6:3: bad\n    throw \"bad\";\n    ^");
     let error = run("msg.no_such_thing").unwrap_err();
     assert_eq!((error.kind, error.line), (RunErrorKind::Type, 3), "{error}");
+}
+
+#[test]
+fn the_variables_in_scope_of_a_failure_are_told() {
+    let source = "on_message(\"#\", \"f\");\nfn f(msg) { let a = 1; for b in 0..9 { g(a + b, msg.text()); } }\n\
+                  fn g(count, text) { let long = text; long.pad(500, \"x\"); if count > 3 { throw long; } }";
+    let engine = patient();
+    let rule = compile(&engine, source).unwrap();
+    let nothing: Arc<dyn Snapshot> = Arc::new(EmptySnapshot);
+    let event = Event::message(message("a", "hi"));
+    let variables = engine.variables_at_failure(&rule, 0, &event, &nothing);
+    let names: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.len())).collect();
+    assert_eq!(names, [("count", 1), ("text", 4), ("long", 203)], "{variables:?}");
+    assert_eq!(variables[0].1, "4");
+    let fine = compile(&engine, "on_message(\"#\", \"f\"); fn f(msg) { }").unwrap();
+    assert!(engine.variables_at_failure(&fine, 0, &event, &nothing).is_empty());
 }

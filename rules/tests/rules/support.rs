@@ -29,6 +29,14 @@ impl Tables {
                 Effect::Delete { table, hash, sort } => {
                     self.0.remove(&(table, hash, sort));
                 }
+                Effect::Board(change) => {
+                    let row = change.row();
+                    let key = (row.table.to_owned(), row.hash, row.sort);
+                    match row.value {
+                        Some(value) => drop(self.0.insert(key, (value, row.expires_at_ms))),
+                        None => drop(self.0.remove(&key)),
+                    }
+                }
                 _ => {}
             }
         }
@@ -88,8 +96,8 @@ pub(crate) fn compile(engine: &Engine, source: &str) -> Result<Rule, CompileErro
 
 pub(crate) fn message(topic: &str, payload: impl Into<Bytes>) -> Message {
     Message {
-        topic: topic.to_owned(),
-        client_id: "c1".to_owned(),
+        topic: topic.into(),
+        client_id: "c1".into(),
         user: None,
         payload: payload.into(),
         qos: 0,

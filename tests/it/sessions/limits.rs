@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pointsman_tests::wire::{self, Connect, id, kind, property_number, property_u32};
+use pointsman_tests::wire::{self, Connect, id, kind, property_number, property_u16, property_u32};
 use pointsman_tests::{Raw, TestServer, eventually};
 
 const QUOTA_EXCEEDED: u8 = 0x97;
@@ -163,4 +163,45 @@ async fn a_session_that_the_log_cut_off_is_told_by_session_present() {
     back.subscribe(&[("t", 1)]).await;
     assert_eq!(publisher.deliver(1, "t", "new", &[]).await, 0);
     assert_eq!(back.receive().await.text(), "new");
+}
+
+#[tokio::test]
+async fn inflight_max_holds_for_a_session_over_connections_and_restarts() {
+    let builder = TestServer::builder().config(|config| config.limits.inflight_max = 2);
+    let mut server = builder.start().await;
+    let mut connect = lasting(wire::V5, "slow", 100);
+    connect.properties.extend(property_u16(id::RECEIVE_MAX, 100));
+    let mut slow = server.raw().await.join(&connect).await;
+    slow.subscribe(&[("t", 2)]).await;
+    let mut publisher = server.raw().await.join(&Connect::new(wire::V311, "publisher")).await;
+    for (number, qos) in [1, 2, 1, 2].into_iter().enumerate() {
+        assert_eq!(publisher.deliver(qos, "t", &number.to_string(), &[]).await, 0);
+    }
+    let first = [slow.published().await, slow.published().await];
+    assert_eq!(first.clone().map(|it| it.payload), ["0", "1"]);
+    slow.ping().await;
+    for restarted in [false, true] {
+        drop(slow);
+        if restarted {
+            server.restart().await;
+        }
+        slow = server.raw().await;
+        assert!(slow.connect(&connect).await.session_present);
+        for before in &first {
+            let again = slow.published().await;
+            let known = (again.dup, again.packet_id, again.payload);
+            assert_eq!(known, (true, before.packet_id, before.payload.clone()));
+        }
+        // Two are out, whatever the client would take.
+        slow.ping().await;
+    }
+    slow.send(&wire::puback(first[0].packet_id)).await;
+    let third = slow.published().await;
+    assert_eq!(third.payload, "2");
+    // One of QoS 2 is out until the end of its exchange.
+    slow.send(&wire::pubrec(first[1].packet_id)).await;
+    slow.expect(kind::PUBREL).await;
+    slow.ping().await;
+    slow.send(&wire::pubcomp(first[1].packet_id)).await;
+    assert_eq!(slow.receive().await.payload, "3");
 }

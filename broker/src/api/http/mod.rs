@@ -3,13 +3,17 @@
 
 mod arrival;
 mod authority;
+mod dead_letters;
+mod drafts;
 mod metrics;
 mod mqtt_socket;
 mod operator;
+mod outbox;
 mod pages;
 mod problem;
 mod query;
 mod retained;
+mod rules;
 mod status;
 mod topics;
 
@@ -50,6 +54,8 @@ pub struct Api {
     pub certificates: Arc<Certificates>,
     /// What listens where, for the start page.
     pub listeners: Arc<Vec<Listener>>,
+    /// What commands of this machine show to act for the operator.
+    pub operator_token: Arc<str>,
 }
 
 pub use metrics::MetricsReaders;
@@ -60,7 +66,22 @@ use arrival::{Arrival, converse};
 fn router(api: Api) -> Router {
     Router::new()
         .route("/", any(root))
+        .route("/api/dead-letters", get(dead_letters::list).delete(dead_letters::purge))
+        .route("/api/dead-letters/redrive", post(dead_letters::redrive_all))
+        .route("/api/dead-letters/{id}", get(dead_letters::get).delete(dead_letters::forget))
+        .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .route("/api/outbox", get(outbox::get))
+        .route("/api/outbox/undelivered", get(outbox::list).delete(outbox::forget))
+        .route("/api/outbox/undelivered/retry", post(outbox::send_again))
         .route("/api/status", get(status::get))
+        .route("/api/rules", get(rules::list))
+        .route("/api/rules/{name}", get(rules::get).put(rules::put))
+        .route("/api/rules/{name}/diff", get(rules::diff))
+        .route("/api/rules/{name}/replay", post(drafts::replay))
+        .route("/api/rules/{name}/resume", post(rules::resume))
+        .route("/api/rules/{name}/rollback", post(rules::rollback))
+        .route("/api/rules/{name}/shadow", post(drafts::shadow))
+        .route("/api/rules/{name}/versions", get(rules::versions))
         .route("/ca.crt", get(authority::get))
         .route("/metrics", get(metrics::get))
         .route("/retainedMessage", get(retained::list))

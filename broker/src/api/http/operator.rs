@@ -1,4 +1,5 @@
-//! Requests that only the operator may make: HTTP Basic authentication with the name and password of MQTT.
+//! Requests that only the operator may make: HTTP Basic authentication with the name and password of MQTT, or the token
+//! that the server has given to commands of its own machine.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,12 @@ pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<Identity, Re
     if is_from_elsewhere(headers) {
         return Err(Refused::Origin);
     }
+    if let Some(token) = token(headers) {
+        let wrong = Refused::Credentials("the token is not that of the server that runs now");
+        let is_right = is_same(token.as_bytes(), api.operator_token.as_bytes());
+        let identity = if is_right { api.hub.known_operator().ok() } else { None };
+        return identity.ok_or(wrong);
+    }
     let Some((name, password)) = credentials(headers) else {
         return Err(Refused::Credentials(
             "this needs the operator's name and password (HTTP Basic authentication)",
@@ -41,6 +48,18 @@ fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     let name = String::from_utf8(decoded[..colon].to_vec()).ok()?;
     Some((name, decoded[colon + 1..].to_vec()))
+}
+
+/// The token of `Authorization: Bearer`.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether two texts are the same, in a time that does not tell where they differ.
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |differs, (l, r)| differs | (l ^ r)) == 0
 }
 
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
@@ -88,6 +107,13 @@ mod tests {
             assert_eq!(read(wrong), None, "{wrong}");
         }
         assert_eq!(credentials(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert_eq!(token(&with(header::AUTHORIZATION, "bearer  abc")), Some("abc"));
+        assert_eq!(token(&with(header::AUTHORIZATION, "Basic abc")), None);
+        assert!(is_same(b"abc", b"abc") && !is_same(b"abc", b"abd") && !is_same(b"abc", b"ab"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) struct Status {
     rules: Vec<RuleStatus>,
     broken_rules: Vec<BrokenRule>,
     parked_events: usize,
+    dead_letters: usize,
     rule_runs: u64,
     rule_failures: u64,
     spine: Spine,
@@ -91,6 +92,7 @@ pub(super) async fn get(State(api): State<Api>) -> Json<Status> {
         rules: api.pipeline.rules(),
         broken_rules: api.pipeline.broken_rules(),
         parked_events: api.pipeline.parked(),
+        dead_letters: api.pipeline.dead_letter_count(),
         rule_runs: api.telemetry.rule_runs_total.get(),
         rule_failures: api.telemetry.rule_failures_total.get(),
         spine: Spine {

@@ -1,6 +1,7 @@
 //! MQTT packets, read strictly and in place, and written (docs/adr/0002-codec.md).
 
 mod ack;
+mod along;
 mod connack;
 mod connect;
 mod control;
@@ -15,6 +16,7 @@ mod subscribe;
 mod text;
 
 pub use ack::{Ack, encode_ack, encode_ack_with, encode_pingresp, parse_ack};
+pub use along::{AlongError, encode_along};
 pub use connack::{ConnackOptions, encode_connack, encode_connack_within};
 pub use connect::{Connect, Will, decode_connect, version_of_connect};
 pub use control::{Control, decode_control};

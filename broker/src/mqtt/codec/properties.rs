@@ -6,9 +6,9 @@ use super::{ProtocolError, Reason};
 
 pub(super) const PAYLOAD_FORMAT: u8 = 0x01;
 pub(super) const MESSAGE_EXPIRY: u8 = 0x02;
-const CONTENT_TYPE: u8 = 0x03;
-const RESPONSE_TOPIC: u8 = 0x08;
-const CORRELATION_DATA: u8 = 0x09;
+pub(super) const CONTENT_TYPE: u8 = 0x03;
+pub(super) const RESPONSE_TOPIC: u8 = 0x08;
+pub(super) const CORRELATION_DATA: u8 = 0x09;
 pub(super) const SUBSCRIPTION_ID: u8 = 0x0B;
 pub(super) const SESSION_EXPIRY: u8 = 0x11;
 pub(super) const AUTH_METHOD: u8 = 0x15;
@@ -21,7 +21,7 @@ pub(super) const REASON_STRING: u8 = 0x1F;
 pub(super) const RECEIVE_MAX: u8 = 0x21;
 pub(super) const TOPIC_ALIAS_MAX: u8 = 0x22;
 pub(super) const TOPIC_ALIAS: u8 = 0x23;
-const USER_PROPERTY: u8 = 0x26;
+pub(super) const USER_PROPERTY: u8 = 0x26;
 pub(super) const PACKET_BYTES_MAX: u8 = 0x27;
 
 /// Where properties of a client stand. The number is the packet type; a will has that of no packet.

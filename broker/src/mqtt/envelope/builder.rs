@@ -18,6 +18,16 @@ pub struct EnvelopeBuilder {
     some: u8,
 }
 
+/// What a builder held at some moment.
+#[derive(Debug)]
+pub struct BuilderMark {
+    frames: usize,
+    properties: usize,
+    metas: usize,
+    interest: Interest,
+    some: u8,
+}
+
 impl EnvelopeBuilder {
     /// Adds a message. `topic` and `payload` together are at most 256 MiB, which the packet size limit sees to.
     pub fn push(&mut self, topic: &str, payload: &[u8], properties: &[u8], marks: Marks) {
@@ -66,6 +76,26 @@ impl EnvelopeBuilder {
         self.interest.rules |= other.interest.rules;
         self.some |= other.some;
         *other = EnvelopeBuilder::default();
+    }
+
+    /// What the builder holds, to come back to it.
+    pub fn mark(&self) -> BuilderMark {
+        BuilderMark {
+            frames: self.frames.len(),
+            properties: self.properties.len(),
+            metas: self.metas.len(),
+            interest: self.interest,
+            some: self.some,
+        }
+    }
+
+    /// Takes back what was added since the mark was made; nothing was sealed or moved meanwhile.
+    pub fn take_back(&mut self, mark: &BuilderMark) {
+        self.frames.truncate(mark.frames);
+        self.properties.truncate(mark.properties);
+        self.metas.truncate(mark.metas);
+        self.interest = mark.interest;
+        self.some = mark.some;
     }
 
     /// How many messages were added.

@@ -1,8 +1,6 @@
 //! Cutting one message out of an envelope.
 
-use bytes::Bytes;
-
-use super::{Envelope, EnvelopeBuilder, Origin};
+use super::{Envelope, EnvelopeBuilder, FOOTER_BYTES, LOG_INDEX_AT, Origin};
 
 impl Envelope {
     /// The message at `index` in an envelope of its own, with the same id, origin and place in the log. It shares no
@@ -22,7 +20,10 @@ impl Envelope {
         if let Some(seq) = self.log_seq() {
             sealed.set_log_seq(seq);
         }
-        Envelope { bytes: Bytes::copy_from_slice(&sealed.bytes) }
+        let mut bytes = sealed.bytes.to_vec();
+        let at = bytes.len() - FOOTER_BYTES + LOG_INDEX_AT;
+        bytes[at..at + 4].copy_from_slice(&self.log_index(index).to_le_bytes());
+        Envelope { bytes: bytes.into_boxed_slice().into() }
     }
 }
 
@@ -57,6 +58,7 @@ mod tests {
         assert_eq!((single.id(0), single.log_seq()), (EventId::from_u128(42), Some(77)));
         assert_eq!((single.client_id(), single.user(), single.hops()), ("c1", Some("ann"), 2));
         assert_eq!(single.publisher(), 9);
+        assert_eq!((single.log_index(0), single.single(0).log_index(0), envelope.log_index(1)), (1, 1, 1));
         let origin = Origin { user: None, ..origin };
         builder.push("a", b"", b"", marks);
         let plain = builder.seal(&origin).single(0);

@@ -1,5 +1,6 @@
 //! One connected client, as the others see it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,7 +19,7 @@ pub(crate) struct Kick {
     /// What an MQTT 5 client is told.
     pub(crate) reason: Reason,
     /// The words with it.
-    pub(crate) detail: &'static str,
+    pub(crate) detail: Cow<'static, str>,
     /// The `disconnectReason` of the lifecycle event.
     pub(crate) lifecycle: &'static str,
 }
@@ -36,7 +37,7 @@ pub(crate) struct Client {
     pub(crate) ip: IpAddr,
     /// Its session, once it has been taken up.
     pub(crate) session: OnceLock<Arc<Session>>,
-    kick: OnceLock<&'static Kick>,
+    kick: OnceLock<Arc<Kick>>,
     waker: AtomicWaker,
     /// Until when (ms) its publishes are held up, because one of its subscribers is crowded.
     held_until_ms: AtomicU64,
@@ -71,22 +72,22 @@ impl Client {
     }
 
     /// Ends the connection, with a reason.
-    pub(crate) fn kick(&self, kick: &'static Kick) {
-        self.kick.get_or_init(|| kick);
+    pub(crate) fn kick(&self, kick: Kick) {
+        self.kick.get_or_init(|| Arc::new(kick));
         self.waker.wake();
     }
 
     /// Why the connection is to be ended, once it is.
-    pub(crate) fn poll_kicked(&self, cx: &mut Context<'_>) -> Poll<&'static Kick> {
-        if self.kicked().is_none() {
+    pub(crate) fn poll_kicked(&self, cx: &mut Context<'_>) -> Poll<Arc<Kick>> {
+        if self.kick.get().is_none() {
             self.waker.register(cx.waker());
         }
         self.kicked().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Why the connection is to be ended, if it is.
-    pub(crate) fn kicked(&self) -> Option<&'static Kick> {
-        self.kick.get().copied()
+    pub(crate) fn kicked(&self) -> Option<Arc<Kick>> {
+        self.kick.get().cloned()
     }
 
     /// Holds its publishes up until then.

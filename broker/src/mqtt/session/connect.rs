@@ -1,5 +1,6 @@
 //! The beginning and the end of a connection: CONNECT, CONNACK, and what is left to do afterwards.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -418,9 +419,9 @@ fn check_will(connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
 }
 
 /// Another connection took this one's place.
-static TAKEN_OVER: Kick = Kick {
+const TAKEN_OVER: Kick = Kick {
     reason: Reason::SessionTakenOver,
-    detail: "another connection has this client id now",
+    detail: Cow::Borrowed("another connection has this client id now"),
     lifecycle: reason::DUPLICATE_CLIENTID,
 };
 
@@ -437,7 +438,7 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
     hub.auth.refresh(&client.identity, &client.client_id);
     if let Some(previous) = previous {
         // [MQTT-3.1.4-2]
-        previous.kick(&TAKEN_OVER);
+        previous.kick(TAKEN_OVER);
         previous.ended().await;
     }
     client

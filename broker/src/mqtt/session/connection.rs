@@ -1,5 +1,6 @@
 //! The life of a connection after CONNACK: one task that reads, writes and keeps time.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -50,7 +51,7 @@ pub(crate) enum End {
     /// Nothing came for one and a half times the keep-alive.
     KeepAlive,
     /// Somebody else ended it.
-    Kicked(&'static Kick),
+    Kicked(Arc<Kick>),
     /// The transport failed or was closed.
     Lost(String),
     /// The client broke the protocol, or the policy.
@@ -98,7 +99,7 @@ impl End {
         match self {
             End::Goodbye { .. } => "the client said goodbye",
             End::KeepAlive => "nothing came for one and a half times the keep-alive",
-            End::Kicked(kick) => kick.detail,
+            End::Kicked(kick) => &kick.detail,
             End::Lost(error) => error,
             End::Refused(error) => &error.detail,
         }
@@ -106,9 +107,9 @@ impl End {
 }
 
 /// A client for which too much waits that may not be lost.
-static HOPELESS: Kick = Kick {
+const HOPELESS: Kick = Kick {
     reason: Reason::QuotaExceeded,
-    detail: "too many messages wait for this client to read them",
+    detail: Cow::Borrowed("too many messages wait for this client to read them"),
     lifecycle: "THROTTLED",
 };
 
@@ -171,7 +172,7 @@ struct Woken {
     wrote: bool,
     ticked: bool,
     resumed: bool,
-    kicked: Option<&'static Kick>,
+    kicked: Option<Arc<Kick>>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
@@ -243,7 +244,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
                 return Err(Box::pin(self.kicked(kick)).await);
             }
             if woken.outbox && self.session.outbox.is_hopeless() {
-                return Err(End::Kicked(&HOPELESS));
+                return Err(End::Kicked(Arc::new(HOPELESS)));
             }
             // While deliveries are in hand nothing more is taken, so that the outbox sees how far behind this client is.
             if woken.outbox && self.deliveries.is_empty() {
@@ -262,7 +263,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     }
 
     /// How the connection ends that somebody else ends.
-    async fn kicked(&mut self, kick: &'static Kick) -> End {
+    async fn kicked(&mut self, kick: Arc<Kick>) -> End {
         let taken_over = kick.reason == Reason::SessionTakenOver;
         let goodbye = if taken_over { self.last_words().await } else { None };
         goodbye.unwrap_or(End::Kicked(kick))
@@ -398,7 +399,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             End::KeepAlive => {
                 goodbye(&mut self.outbound, self.version, Reason::KeepAliveTimeout, end.detail());
             }
-            End::Kicked(kick) => goodbye(&mut self.outbound, self.version, kick.reason, kick.detail),
+            End::Kicked(kick) => goodbye(&mut self.outbound, self.version, kick.reason, &kick.detail),
             End::Refused(error) => {
                 goodbye(&mut self.outbound, self.version, error.reason, &error.detail);
             }

@@ -15,7 +15,7 @@ use super::session::Session;
 use super::share::Share;
 use super::state::{Assigned, Op, Place, Sent, State, write_ops};
 use super::subscriptions::{Route, Routes, Subscriber, Target};
-use crate::store::{Record, Seq};
+use crate::store::Record;
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
 const HOLD_MS: u64 = 5;
@@ -251,7 +251,7 @@ impl Hub {
         };
         // Whose it is must be known after a crash, or two members would be sent it.
         let assigned = Assigned {
-            place: Place { seq, index: delivery.first },
+            place: Place::of(run.envelope, run.range.start),
             count: delivery.count,
             qos: member.qos,
             subscription_id: member.subscription_id,
@@ -264,9 +264,12 @@ impl Hub {
         let op = Op::Assigned(assigned);
         let mut sessions = Vec::new();
         write_ops(&mut sessions, &member.session.client_id, std::slice::from_ref(&op));
-        // In one record: after a crash it is the one's or the other's, and not both's or nobody's.
-        if let (Some(from), Some(before)) = (from, &mut state_before) {
-            let back = taken_back(run, seq);
+        // In one record: after a crash it is the one's or the other's, and not both's or nobody's. What has ended has none,
+        // and its client may be the member by a session that is new.
+        if let (Some(from), Some(before)) = (from, &mut state_before)
+            && !before.over
+        {
+            let back = taken_back(run);
             write_ops(&mut sessions, &from.client_id, std::slice::from_ref(&back));
             before.apply(&back, seq);
             from.touch();
@@ -300,8 +303,11 @@ impl Hub {
     /// Notes that shared messages are not this session's to deliver any more.
     fn take_back(&self, session: &Session, run: &Run<'_>) {
         let Some(seq) = run.envelope.log_seq().filter(|_| session.durable) else { return };
-        let op = taken_back(run, seq);
+        let op = taken_back(run);
         let mut state = session.state();
+        if state.over {
+            return;
+        }
         let _unawaited = self.append_ops(&session.client_id, std::slice::from_ref(&op));
         state.apply(&op, seq);
         session.touch();
@@ -309,12 +315,9 @@ impl Hub {
 }
 
 /// Messages that a member is not to deliver any more, and nobody is until they are assigned anew.
-fn taken_back(run: &Run<'_>, seq: Seq) -> Op {
-    Op::Sent(places(run, seq).map(Sent::taken_back).collect())
-}
-
-fn places(run: &Run<'_>, seq: Seq) -> impl Iterator<Item = Place> {
-    run.range.clone().map(move |index| Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) })
+fn taken_back(run: &Run<'_>) -> Op {
+    let places = run.range.clone().map(|index| Place::of(run.envelope, index));
+    Op::Sent(places.map(Sent::taken_back).collect())
 }
 
 /// The states of one session and of another, if there is one: locked in the order of their numbers, so that nobody who

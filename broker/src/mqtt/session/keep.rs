@@ -347,7 +347,7 @@ impl Restored<'_> {
                     target.session.touch();
                 }
             }
-            let place = Place { seq, index: u32::try_from(index).unwrap_or(u32::MAX) };
+            let place = Place::of(envelope, index);
             for share in route.shares {
                 self.shared.push((place, share, message.topic().to_owned()));
             }

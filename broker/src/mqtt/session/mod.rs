@@ -29,6 +29,7 @@ mod uuid;
 mod wills;
 mod work;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use super::codec::Reason;
 use super::envelope::{Envelope, Interest};
 use super::spine::{ReaderOptions, SharedSpine, SpineStats};
-use crate::auth::{Auth, Denial, Identity};
+use crate::auth::{ADMIN, Auth, Denial, Identity};
 use crate::clock::{Clock, IdSource};
 use crate::store::{ReadError, Seq, Store, Write};
 use crate::telemetry::{Open, Telemetry, Transport};
@@ -69,9 +70,9 @@ use wills::Wills;
 pub type Logged = Pin<Box<dyn Future<Output = Result<Seq, LogRefused>> + Send>>;
 
 /// The server stops.
-static STOPPED: Kick = Kick {
+const STOPPED: Kick = Kick {
     reason: Reason::ServerShuttingDown,
-    detail: "the server is shutting down",
+    detail: Cow::Borrowed("the server is shutting down"),
     lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
 };
 
@@ -301,6 +302,11 @@ impl Hub {
         self.clock.now_ms()
     }
 
+    /// The operator, who has shown that by other means than a password.
+    pub fn known_operator(&self) -> Result<Identity, Denial> {
+        self.auth.identify(Arc::from(ADMIN), "")
+    }
+
     /// The operator, if this is the name and password.
     pub async fn operator(&self, name: &str, password: &[u8]) -> Result<Identity, Denial> {
         self.auth.operator(name, password).await
@@ -353,12 +359,23 @@ impl Hub {
         self.subscriptions.changed();
     }
 
+    /// Ends the connection of a client, if it has one, as an operator does; its session stays as it asked for. The client is
+    /// told `reason`.
+    pub fn disconnect(&self, client_id: &str, reason: Option<&str>) {
+        let Some(client) = self.registry.client(client_id) else { return };
+        client.kick(Kick {
+            reason: Reason::AdministrativeAction,
+            detail: reason.unwrap_or("a rule of the server has ended this connection").to_owned().into(),
+            lifecycle: lifecycle::reason::SERVER_INITIATED_DISCONNECT,
+        });
+    }
+
     /// Refuses new connections, ends the others with a reason, and resolves when they have ended.
     pub async fn stop(&self) {
         self.stopping.cancel();
         let clients = self.registry.all();
         for client in &clients {
-            client.kick(&STOPPED);
+            client.kick(STOPPED);
         }
         for client in &clients {
             client.ended().await;

@@ -14,12 +14,15 @@ use super::outbox::{Delivery, Via};
 use super::state::{Op, Place, Sent, Stage};
 use crate::store::{AppendError, Appended};
 
+/// Topics, and the alias of each.
+type AliasOf = HashMap<Box<[u8]>, u16, FxBuildHasher>;
+
 /// The topic aliases that the server has set on a connection.
 #[derive(Debug)]
 pub(super) struct Aliases {
     max: u16,
     /// None before the first.
-    set: Option<Box<HashMap<Box<[u8]>, u16, FxBuildHasher>>>,
+    set: Option<Box<AliasOf>>,
 }
 
 /// What stands for a topic in a PUBLISH.
@@ -150,14 +153,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
 
     /// Encodes message by message, until the window or the buffer is full or the delivery ends.
     fn encode_each(&mut self, delivery: &mut Delivery, enough: usize, sending: &mut Sending) {
-        let seq = if delivery.via == Via::Retained { None } else { delivery.envelope.log_seq() };
+        // What is retained is not read from the log again.
+        let has_place = delivery.via != Via::Retained;
         let keeps_place = self.session.durable || delivery.via == Via::Share;
         while delivery.count > 0 && self.outbound.len() < enough {
             let index = delivery.first as usize;
             let message = delivery.envelope.message(index);
             let marks = message.marks();
             let qos = marks.qos.min(delivery.qos_max);
-            let place = seq.map_or(Place::NOWHERE, |seq| Place { seq, index: delivery.first });
+            let place = if has_place { Place::of(&delivery.envelope, index) } else { Place::NOWHERE };
             let retain = delivery.retain_as_published && marks.retain;
             if self.is_to_be_sent(delivery, index, place) {
                 let packet_id = if qos > QoS::AtMostOnce {

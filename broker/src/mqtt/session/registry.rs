@@ -78,6 +78,11 @@ impl Registry {
         self.lock().by_connection.get(&connection).cloned()
     }
 
+    /// The client of that id.
+    pub(crate) fn client(&self, client_id: &str) -> Option<Arc<Client>> {
+        self.lock().by_id.get(client_id).cloned()
+    }
+
     /// Everybody.
     pub(crate) fn all(&self) -> Vec<Arc<Client>> {
         self.lock().by_connection.values().cloned().collect()

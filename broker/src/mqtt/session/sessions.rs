@@ -302,13 +302,16 @@ impl Hub {
     /// over, what was not acknowledged.
     pub(super) fn share_leftovers(&self, session: &Session, mut unsent: Vec<Delivery>) {
         if !session.durable {
+            let shares = self.shares_of(session);
             let state = session.state();
             let unacknowledged =
                 state.window.iter().filter(|(_, slot)| slot.shared && slot.stage == Stage::Puback);
             let kept = unacknowledged.filter_map(|(packet_id, _)| state.window.kept(packet_id).cloned());
             for message in kept {
                 let topic = message.message(0).topic();
-                let share = self.subscriptions.route(topic).shares.into_iter().next();
+                let own = shares.iter().find(|share| share.filter.matches(topic)).cloned();
+                // It may have unsubscribed meanwhile.
+                let share = own.or_else(|| self.subscriptions.route(topic).shares.into_iter().next());
                 unsent.extend(share.map(|share| shared_delivery(&share, message)));
             }
         }

@@ -12,8 +12,11 @@ use super::super::codec::{QoS, Subscription};
 use super::session::Session;
 use super::share::Share;
 
-/// Routes kept at most; beyond, all are found anew.
+/// Routes kept at most, and their bytes; beyond, all are found anew.
 const ROUTES_MAX: usize = 65_536;
+const ROUTES_BYTES_MAX: usize = 64 << 20;
+/// What a route takes besides its topic and whom it goes to, near enough.
+const ROUTE_BYTES: usize = 128;
 
 /// One subscription.
 #[derive(Debug, Clone)]
@@ -295,6 +298,14 @@ pub(crate) struct Route {
     pub(crate) shares: Vec<Arc<Share>>,
 }
 
+impl Route {
+    /// Bytes it takes, near enough.
+    fn bytes(&self) -> usize {
+        let targets = self.targets.capacity() * size_of::<Target>();
+        ROUTE_BYTES + targets + self.shares.capacity() * size_of::<Arc<Share>>()
+    }
+}
+
 /// A client that a topic goes to.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -330,19 +341,22 @@ impl Target {
 pub(crate) struct Routes {
     subscriptions: Arc<Subscriptions>,
     found: HashMap<Box<[u8]>, Arc<Route>, FxBuildHasher>,
+    bytes: usize,
     generation: u64,
 }
 
 impl Routes {
     pub(crate) fn new(subscriptions: Arc<Subscriptions>) -> Routes {
-        Routes { subscriptions, found: HashMap::default(), generation: 0 }
+        Routes { subscriptions, found: HashMap::default(), bytes: 0, generation: 0 }
     }
 
     /// The route of a topic, as of now.
     pub(crate) fn find(&mut self, topic: &[u8]) -> Arc<Route> {
         let generation = self.subscriptions.generation.load(Ordering::Acquire);
-        if generation != self.generation || self.found.len() >= ROUTES_MAX {
+        let full = self.found.len() >= ROUTES_MAX || self.bytes >= ROUTES_BYTES_MAX;
+        if generation != self.generation || full {
             self.found.clear();
+            self.bytes = 0;
             self.generation = generation;
         }
         if let Some(route) = self.found.get(topic) {
@@ -350,7 +364,34 @@ impl Routes {
         }
         let text = std::str::from_utf8(topic).unwrap_or_default();
         let route = Arc::new(self.subscriptions.route(text));
+        self.bytes += topic.len() + route.bytes();
         self.found.insert(Box::from(topic), Arc::clone(&route));
         route
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_bounded_in_number_and_in_bytes() {
+        let subscriptions = Arc::new(Subscriptions::new(0));
+        let mut routes = Routes::new(Arc::clone(&subscriptions));
+        for number in 0..ROUTES_MAX + 10 {
+            routes.find(number.to_string().as_bytes());
+            assert!(routes.found.len() <= ROUTES_MAX);
+        }
+        assert_eq!(routes.found.len(), 10);
+        for number in 0..2_000 {
+            let long = format!("{number}{}", "x".repeat(60_000));
+            routes.find(long.as_bytes());
+            let held: usize = routes.found.keys().map(|topic| topic.len()).sum();
+            assert!(held <= ROUTES_BYTES_MAX + long.len(), "{held} bytes of topics");
+        }
+        assert!(routes.found.len() < 2_000);
+        subscriptions.changed();
+        routes.find(b"a");
+        assert_eq!((routes.found.len(), routes.bytes), (1, 1 + ROUTE_BYTES));
     }
 }

@@ -197,5 +197,5 @@ fn a_closed_store_takes_and_reads_nothing() {
     store.close().unwrap();
     assert!(matches!(store.append(messages("x")), Err(AppendError::Closed)));
     assert!(matches!(store.get("t", "h", "a"), Err(ReadError::Closed)));
-    assert!(matches!(store.progress("rule", 0), Ok(_) | Err(ReadError::Closed)));
+    assert!(matches!(store.settled_before("rule", 0), Ok(_) | Err(ReadError::Closed)));
 }

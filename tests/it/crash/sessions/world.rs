@@ -73,6 +73,8 @@ impl World {
 pub(super) fn resuming(level: u8, client_id: &str, receive_max: u16) -> Connect {
     let mut connect = Connect::new(level, client_id);
     connect.clean = false;
+    // Who has heard everything says nothing, and on a busy machine the others take long.
+    connect.keep_alive_seconds = 0;
     if level >= wire::V5 {
         connect.properties = property_u32(id::SESSION_EXPIRY, 3600);
         connect.properties.extend(property_u16(id::RECEIVE_MAX, receive_max));

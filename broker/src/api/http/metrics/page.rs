@@ -4,6 +4,7 @@ use super::super::Api;
 use super::process;
 use super::text::{Kind, Page};
 use crate::mqtt::{Figures, Reason};
+use crate::pipeline::TargetStatus;
 use crate::store::{COMMIT_MICROS_BOUNDS, Stats};
 use crate::telemetry::{Telemetry, Traffic, Transport};
 
@@ -47,6 +48,7 @@ pub(super) fn write(api: &Api) -> String {
     self::log(&mut page, &log, api.hub.now_ms());
     tables(&mut page, &log);
     rules(&mut page, api);
+    webhooks(&mut page, api);
     process(&mut page);
     page.into_text()
 }
@@ -233,10 +235,54 @@ fn rules(page: &mut Page, api: &Api) {
     );
     let help = "Runs of rules that failed.";
     page.counter("pointsman_rule_failures_total", help, telemetry.rule_failures_total.get());
+    let help = "Turns of the rules' workers: each is one record of the log at most.";
+    page.counter("pointsman_rule_turns_total", help, telemetry.rule_turns_total.get());
+    let help = "Events that were handled in turns.";
+    page.counter("pointsman_rule_turn_events_total", help, telemetry.rule_turn_events_total.get());
+    let lanes = api.pipeline.lanes();
+    let help = "Keys whose events wait for a worker.";
+    page.gauge("pointsman_rule_lanes_ready", help, lanes.ready);
+    let help = "Keys that have events which are not handled yet or wait for the disk.";
+    page.gauge("pointsman_rule_lanes", help, lanes.lanes);
+    page.gauge("pointsman_rule_events_waiting", "Events that are not handled yet.", lanes.events);
+    page.gauge(
+        "pointsman_rule_batched_messages",
+        "Messages that wait for their batch to be complete.",
+        api.pipeline.batched(),
+    );
     let help = "Events that a suspended rule did not see and nobody was promised.";
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
     let help = "Messages put aside for suspended rules.";
     page.gauge("pointsman_rule_events_parked", help, api.pipeline.parked());
+    let help = "Messages for suspended rules that found no room to be put aside: they are dead letters.";
+    page.counter(
+        "pointsman_rule_events_turned_away_total",
+        help,
+        telemetry.rule_events_turned_away_total.get(),
+    );
+    let help = "Events kept on which rules failed.";
+    page.gauge("pointsman_dead_letters", help, api.pipeline.dead_letter_count());
+    let help = "Events on which rules failed that are no longer kept, as there were too many.";
+    page.counter("pointsman_dead_letters_dropped_total", help, telemetry.dead_letters_dropped_total.get());
+}
+
+/// Requests to web servers; how each server fares is at `/api/outbox`.
+fn webhooks(page: &mut Page, api: &Api) {
+    let servers = api.pipeline.outbox().status();
+    let sum = |of: fn(&TargetStatus) -> u64| servers.iter().map(of).sum::<u64>();
+    let failing = servers.iter().filter(|server| server.failures_in_a_row > 0).count();
+    let mut family = page.family("pointsman_webhook_servers", Kind::Gauge, "Web servers, by how they fare.");
+    family.sample(&[("state", "ok")], servers.len() - failing);
+    family.sample(&[("state", "failing")], failing);
+    page.gauge("pointsman_webhook_waiting", "Requests that wait.", sum(|it| it.waiting));
+    page.gauge("pointsman_webhook_waiting_bytes", "Bytes that they take.", sum(|it| it.waiting_bytes));
+    let help = "Requests that were given up and are kept to be looked at.";
+    page.gauge("pointsman_webhook_undelivered", help, sum(|it| it.undelivered));
+    page.counter("pointsman_webhook_attempts_total", "Attempts to deliver a request.", sum(|it| it.attempts));
+    page.counter("pointsman_webhook_delivered_total", "Requests delivered.", sum(|it| it.delivered));
+    let help = "Attempts that failed and are made again.";
+    page.counter("pointsman_webhook_failures_total", help, sum(|it| it.failures));
+    page.counter("pointsman_webhook_given_up_total", "Requests given up.", sum(|it| it.given_up));
 }
 
 /// The names are those that all exporters use.

@@ -2,71 +2,57 @@
 
 use axum::http::HeaderMap;
 use data_encoding::BASE64;
+use pointsman_rules::PublishProperties;
 use pointsman_rules::topic::validate_topic;
 use serde_json::{Map, Value};
 
 use super::super::query::Query;
-
-const PAYLOAD_FORMAT: u8 = 0x01;
-const MESSAGE_EXPIRY: u8 = 0x02;
-const CONTENT_TYPE: u8 = 0x03;
-const RESPONSE_TOPIC: u8 = 0x08;
-const CORRELATION_DATA: u8 = 0x09;
-const USER_PROPERTY: u8 = 0x26;
+use crate::mqtt::encode_along;
 
 /// The properties as they are in a packet.
 pub(super) fn read(query: &Query, headers: &HeaderMap) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
+    let mut properties = PublishProperties::default();
     if let Some(format) = header(headers, "x-amz-mqtt5-payload-format-indicator")? {
-        out.push(PAYLOAD_FORMAT);
-        out.push(match format {
-            "UNSPECIFIED_BYTES" => 0,
-            "UTF8_DATA" => 1,
+        properties.is_text = match format {
+            "UNSPECIFIED_BYTES" => false,
+            "UTF8_DATA" => true,
             other => {
                 return Err(format!(
                     "the payload format {other:?} is neither UNSPECIFIED_BYTES nor UTF8_DATA"
                 ));
             }
-        });
+        };
     }
     if let Some(seconds) = query.get("messageExpiry") {
         let seconds: u32 = seconds
             .parse()
             .map_err(|_| format!("messageExpiry is {seconds:?}: give seconds up to {}", u32::MAX))?;
-        out.push(MESSAGE_EXPIRY);
-        out.extend(seconds.to_be_bytes());
+        properties.expiry_seconds = Some(seconds);
     }
-    if let Some(content_type) = query.get("contentType") {
-        out.push(CONTENT_TYPE);
-        put_text(&mut out, "contentType", content_type)?;
-    }
+    properties.content_type = query.get("contentType").map(str::to_owned);
     if let Some(topic) = query.get("responseTopic") {
         validate_topic(topic).map_err(|error| format!("responseTopic: {error}"))?;
-        out.push(RESPONSE_TOPIC);
-        put_text(&mut out, "responseTopic", topic)?;
+        properties.response_topic = Some(topic.to_owned());
     }
     if let Some(encoded) = header(headers, "x-amz-mqtt5-correlation-data")? {
-        out.push(CORRELATION_DATA);
-        put_bytes(&mut out, "the correlation data", &decoded("x-amz-mqtt5-correlation-data", encoded)?)?;
+        properties.correlation_data = Some(decoded("x-amz-mqtt5-correlation-data", encoded)?.into());
     }
     if let Some(encoded) = header(headers, "x-amz-mqtt5-user-properties")? {
-        put_user_properties(&mut out, &decoded("x-amz-mqtt5-user-properties", encoded)?)?;
+        properties.user = user_properties(&decoded("x-amz-mqtt5-user-properties", encoded)?)?;
     }
-    Ok(out)
+    encode_along(&properties).map_err(|error| error.to_string())
 }
 
 /// User properties are a JSON array of objects with one text each, so that a name may come again.
-fn put_user_properties(out: &mut Vec<u8>, json: &[u8]) -> Result<(), String> {
+fn user_properties(json: &[u8]) -> Result<Vec<(String, String)>, String> {
     const SHAPE: &str =
         "x-amz-mqtt5-user-properties is not base64 of a JSON array such as [{\"name\": \"value\"}]";
     let items: Vec<Map<String, Value>> = serde_json::from_slice(json).map_err(|_| SHAPE.to_owned())?;
-    for (name, value) in items.iter().flatten() {
-        let value = value.as_str().ok_or_else(|| SHAPE.to_owned())?;
-        out.push(USER_PROPERTY);
-        put_text(out, "the name of a user property", name)?;
-        put_text(out, "the value of a user property", value)?;
-    }
-    Ok(())
+    let pair = |(name, value): (String, Value)| match value {
+        Value::String(value) => Ok((name, value)),
+        _ => Err(SHAPE.to_owned()),
+    };
+    items.into_iter().flatten().map(pair).collect()
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
@@ -76,21 +62,6 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Str
 
 fn decoded(name: &str, encoded: &str) -> Result<Vec<u8>, String> {
     BASE64.decode(encoded.as_bytes()).map_err(|error| format!("the header {name} is not base64: {error}"))
-}
-
-fn put_text(out: &mut Vec<u8>, what: &str, text: &str) -> Result<(), String> {
-    if text.contains('\0') {
-        return Err(format!("{what} holds the null character"));
-    }
-    put_bytes(out, what, text.as_bytes())
-}
-
-fn put_bytes(out: &mut Vec<u8>, what: &str, bytes: &[u8]) -> Result<(), String> {
-    let len = u16::try_from(bytes.len())
-        .map_err(|_| format!("{what} has {} bytes: at most {} are allowed", bytes.len(), u16::MAX))?;
-    out.extend(len.to_be_bytes());
-    out.extend_from_slice(bytes);
-    Ok(())
 }
 
 #[cfg(test)]

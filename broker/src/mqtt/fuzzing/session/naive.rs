@@ -144,9 +144,10 @@ impl Session {
         }
     }
 
-    /// Whether a copy that came may have been that of the share, as it need not have been another.
+    /// Whether a copy that came may have been that of the share, as it need not have been another: it was no must, or
+    /// what was published again may have been the first that the server read.
     pub(super) fn took_for_other(&self, shared: &Shared) -> bool {
-        self.expected.iter().any(|it| it.message == shared.message && !it.must && it.got > 0)
+        self.expected.iter().any(|it| it.message == shared.message && it.got > u8::from(it.must))
     }
 
     fn is_connected(&self) -> bool {

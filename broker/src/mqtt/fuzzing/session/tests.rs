@@ -193,6 +193,26 @@ fn what_of_a_share_waits_for_its_member_is_retained_as_it_was_published() {
 }
 
 #[test]
+fn what_goes_on_to_another_member_is_the_message_and_not_the_one_published_before_it() {
+    let (qos_0, qos_1) = (plain(1, 0), plain(1, 1));
+    // By the end of a session that ends with its connection, and of one that does not.
+    for expiry in [0, 3] {
+        let first = Step::Connect { who: 0, v5: true, clean: true, expiry, receive_max: 1, will: None };
+        holds(&[
+            first.clone(),
+            connects(3, 10),
+            subscribes(3, &[wanted_at(7, 1)]),
+            subscribes(0, &[wanted_at(7, 1)]),
+            Step::Publish { who: 0, messages: vec![qos_0, qos_1] },
+            Step::Publish { who: 0, messages: vec![qos_0, qos_1] },
+            Step::Settle,
+            Step::Disconnect { who: 0, with_will: false, ends_session: true },
+            Step::Restart,
+        ]);
+    }
+}
+
+#[test]
 fn what_came_at_qos_0_does_not_come_again_for_a_subscription_at_a_higher_one() {
     holds(&[
         connects(0, 1),

@@ -6,6 +6,7 @@ mod window;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::super::codec::{QoS, RetainHandling, Subscription};
+use super::super::envelope::Envelope;
 use crate::store::Seq;
 
 pub(crate) use ops::{Op, Sent, read_ops, read_row, write_ops, write_row};
@@ -25,6 +26,12 @@ impl Place {
     /// The beginning of a record.
     pub(crate) fn start_of(seq: Seq) -> Place {
         Place { seq, index: 0 }
+    }
+
+    /// Where the message at `index` of an envelope is.
+    pub(crate) fn of(envelope: &Envelope, index: usize) -> Place {
+        let place = |seq| Place { seq, index: envelope.log_index(index) };
+        envelope.log_seq().map_or(Place::NOWHERE, place)
     }
 
     pub(crate) fn is_in_log(self) -> bool {

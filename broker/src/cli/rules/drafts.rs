@@ -1,0 +1,59 @@
+//! `rules replay` and `rules shadow`: what a draft would do on what was recorded, and on what comes.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::ConfigFile;
+use super::server::text;
+use crate::cli::client::{Client, encode};
+
+/// Runs a draft on what was recorded.
+pub(super) fn replay(file: &Path, since: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
+    compare(file, &format!("replay?since={}", encode(since)), json, config)
+}
+
+/// Runs a draft on what comes.
+pub(super) fn shadow(file: &Path, time: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
+    compare(file, &format!("shadow?for={}", encode(time)), json, config)
+}
+
+fn compare(file: &Path, what: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let draft = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let answer = Client::of(config.path())?.post(&format!("/api/rules/{}/{what}", encode(&name)), draft)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        return Ok(());
+    }
+    let count = |name: &str| text(&answer[name]);
+    println!("{} events, {} of them for the rule", count("events"), count("matched"));
+    println!("{} as before, {} different", count("same"), count("different"));
+    println!("the draft fails on {}, the active version on {}", count("draftFailed"), count("activeFailed"));
+    if answer["skipped"] != 0 {
+        println!("{} were skipped, as there were too many at a time", count("skipped"));
+    }
+    if let Some(why) = answer["endedEarly"].as_str().filter(|why| !why.is_empty()) {
+        println!("there may be more: {why}");
+    }
+    for difference in answer["differences"].as_array().into_iter().flatten() {
+        print_difference(difference)?;
+    }
+    Ok(())
+}
+
+fn print_difference(difference: &Value) -> anyhow::Result<()> {
+    println!("\nevent {}", difference["event"]);
+    for (who, runs) in [("active", &difference["active"]), ("draft ", &difference["draft"])] {
+        for run in runs.as_array().into_iter().flatten() {
+            let asked = if run["error"].is_null() { &run["effects"] } else { &run["error"] };
+            println!("  {who} {}: {}", text(&run["handler"]), serde_json::to_string(asked)?);
+        }
+        if runs.as_array().is_none_or(Vec::is_empty) {
+            println!("  {who} does not listen to it");
+        }
+    }
+    Ok(())
+}

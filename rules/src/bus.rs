@@ -1,0 +1,217 @@
+//! Events of the event bus: what may be put, and what subscribers get.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::event_id::EventId;
+
+/// Entries of one call.
+pub const ENTRIES_MAX: usize = 10;
+/// Bytes of all entries of one call; fewer than this are allowed.
+pub const CALL_BYTES_MAX: usize = 256 * 1024;
+/// The bus that is meant where none is named.
+pub const DEFAULT_BUS: &str = "default";
+/// The longest name of a bus.
+pub const BUS_NAME_LEN_MAX: usize = 256;
+/// What an entry's time counts for in its size.
+const TIME_BYTES: usize = 14;
+/// The account of every event: there is one server.
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "local";
+
+/// An event that is to be put on a bus.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    /// Who says it.
+    pub source: Option<String>,
+    /// What kind of event it is.
+    pub detail_type: Option<String>,
+    /// The text of a JSON object.
+    pub detail: Option<String>,
+    /// The bus, by its name or the end of its ARN.
+    pub bus: Option<String>,
+    /// When it happened, in milliseconds; otherwise when it is put.
+    pub time_ms: Option<i64>,
+    /// What it is about.
+    pub resources: Vec<String>,
+}
+
+/// Why one entry is not put. The others of its call are.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum EntryError {
+    /// A member is missing, or not what it may be.
+    #[error("Parameter {member} is not valid. Reason: {reason}")]
+    InvalidArgument {
+        /// The member.
+        member: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The detail is no JSON object.
+    #[error("Detail is malformed.")]
+    MalformedDetail,
+}
+
+impl EntryError {
+    /// The code that callers know it by.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument { .. } => "InvalidArgument",
+            Self::MalformedDetail => "MalformedDetail",
+        }
+    }
+
+    fn required(member: &'static str) -> Self {
+        Self::InvalidArgument { member, reason: format!("{member} is a required argument.") }
+    }
+}
+
+/// Why a whole call is refused.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum CallError {
+    /// There are no entries, or too many.
+    #[error("1 validation error detected: a call has 1 to {ENTRIES_MAX} entries, not {0}.")]
+    Count(usize),
+    /// The entries are too large together.
+    #[error("Total size of the entries in the request is over the limit.")]
+    TooLarge,
+}
+
+impl Entry {
+    /// What it counts for in the size of its call.
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let time = if self.time_ms.is_some() { TIME_BYTES } else { 0 };
+        let resources: usize = self.resources.iter().map(String::len).sum();
+        time + text(&self.source) + text(&self.detail_type) + text(&self.detail) + resources
+    }
+
+    /// The bus that is meant: what stands behind the last slash of an ARN, or the name.
+    pub fn bus(&self) -> &str {
+        match self.bus.as_deref() {
+            None | Some("") => DEFAULT_BUS,
+            Some(arn) if arn.starts_with("arn:") => arn.rsplit('/').next().unwrap_or(arn),
+            Some(name) => name,
+        }
+    }
+
+    /// Checks it, and gives the event as subscribers get it, a JSON object.
+    ///
+    /// # Errors
+    /// Says which member is wrong.
+    pub fn event(&self, context: &PutContext) -> Result<Bytes, EntryError> {
+        let source = self.source.as_deref().filter(|text| !text.is_empty());
+        let source = source.ok_or_else(|| EntryError::required("Source"))?;
+        let detail_type = self.detail_type.as_deref().filter(|text| !text.is_empty());
+        let detail_type = detail_type.ok_or_else(|| EntryError::required("DetailType"))?;
+        let detail = self.detail.as_deref().filter(|text| !text.is_empty());
+        let detail = detail.ok_or_else(|| EntryError::required("Detail"))?;
+        if source.starts_with("aws.") {
+            let reason = "Source may not begin with aws., which is reserved.".to_owned();
+            return Err(EntryError::InvalidArgument { member: "Source", reason });
+        }
+        if !is_bus_name(self.bus()) {
+            let reason = "EventBusName is 1 to 256 characters of A-Z, a-z, 0-9 and . - _".to_owned();
+            return Err(EntryError::InvalidArgument { member: "EventBusName", reason });
+        }
+        let detail: Value = serde_json::from_str(detail).map_err(|_| EntryError::MalformedDetail)?;
+        if !detail.is_object() {
+            return Err(EntryError::MalformedDetail);
+        }
+        let mut event = Map::new();
+        event.insert("version".to_owned(), json!("0"));
+        event.insert("id".to_owned(), json!(context.uuid()));
+        event.insert("detail-type".to_owned(), json!(detail_type));
+        event.insert("source".to_owned(), json!(source));
+        event.insert("account".to_owned(), json!(ACCOUNT));
+        event.insert("time".to_owned(), json!(rfc3339_seconds(self.time_ms.unwrap_or(context.time_ms))));
+        event.insert("region".to_owned(), json!(REGION));
+        event.insert("resources".to_owned(), json!(self.resources));
+        event.insert("detail".to_owned(), detail);
+        if let Some(cause) = context.cause {
+            event.insert("cause".to_owned(), json!(cause.to_string()));
+        }
+        Ok(Bytes::from(Value::Object(event).to_string()))
+    }
+}
+
+/// Where and when an entry is put.
+#[derive(Clone, Copy, Debug)]
+pub struct PutContext<'a> {
+    /// When, in milliseconds.
+    pub time_ms: i64,
+    /// What the event's id is made from, together with the rule and the number: equal inputs have equal ids.
+    pub seed: EventId,
+    /// The rule that puts it; empty for others.
+    pub rule: &'a str,
+    /// Counts what was put from one seed.
+    pub number: u64,
+    /// The event whose handling puts it.
+    pub cause: Option<EventId>,
+}
+
+impl PutContext<'_> {
+    /// The event's id.
+    pub fn uuid(&self) -> String {
+        uuid_from(self.seed, self.rule, self.number)
+    }
+}
+
+/// A version 4 UUID that is the same for the same seed, rule and number.
+pub(crate) fn uuid_from(seed: EventId, rule: &str, number: u64) -> String {
+    let mut bytes = drawn(seed, rule, number);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let number = u128::from_be_bytes(bytes);
+    let part = |shift: u32, bits: u32| number >> shift & ((1 << bits) - 1);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        part(96, 32),
+        part(80, 16),
+        part(64, 16),
+        part(48, 16),
+        part(0, 48)
+    )
+}
+
+/// Sixteen bytes that nobody can tell from random ones, the same for the same arguments.
+pub(crate) fn drawn(seed: EventId, rule: &str, number: u64) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_u128().to_le_bytes());
+    hash.update(number.to_le_bytes());
+    hash.update(rule.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    bytes
+}
+
+/// Whether a text can name a bus.
+pub fn is_bus_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=BUS_NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
+/// Checks what concerns all entries of a call together.
+///
+/// # Errors
+/// If there are none or too many, or they are too large.
+pub fn check_call(entries: &[Entry]) -> Result<(), CallError> {
+    if entries.is_empty() || entries.len() > ENTRIES_MAX {
+        return Err(CallError::Count(entries.len()));
+    }
+    if entries.iter().map(Entry::size).sum::<usize>() >= CALL_BYTES_MAX {
+        return Err(CallError::TooLarge);
+    }
+    Ok(())
+}
+
+fn rfc3339_seconds(time_ms: i64) -> String {
+    let seconds = Timestamp::from_second(time_ms.div_euclid(1000)).unwrap_or(Timestamp::UNIX_EPOCH);
+    seconds.to_string()
+}
+
+#[cfg(test)]
+mod tests;

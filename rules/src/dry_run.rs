@@ -1,0 +1,94 @@
+//! Running a rule on an event without doing what it asks for.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::effect::Outcome;
+use crate::engine::Engine;
+use crate::error::RunError;
+use crate::event::{Event, Kind};
+use crate::rule::Rule;
+use crate::rule_set::TriggerIndex;
+use crate::snapshot::Snapshot;
+use crate::trigger::{On, Trigger};
+
+/// What one handler made of an event.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// What it listens to, as the script says it.
+    pub on: String,
+    /// The function.
+    pub handler: String,
+    /// What it asks for, or why it failed.
+    pub result: Result<Outcome, Box<RunError>>,
+}
+
+impl Rule {
+    /// The triggers that an event sets off, in the order of the source.
+    pub fn triggers_of(&self, event: &Event) -> impl Iterator<Item = TriggerIndex> {
+        let triggers = self.triggers.iter().enumerate();
+        triggers.filter(|(_, trigger)| hears(trigger, event)).map(|(index, _)| index)
+    }
+}
+
+impl Engine {
+    /// Runs every handler that an event sets off, each on the same snapshot. Nothing is done.
+    pub fn dry_run(&self, rule: &Rule, event: &Event, snapshot: &Arc<dyn Snapshot>) -> Vec<DryRun> {
+        let run = |trigger: TriggerIndex| DryRun {
+            on: rule.triggers[trigger].on.to_string(),
+            handler: rule.triggers[trigger].handler.clone(),
+            result: self.run(rule, trigger, event, snapshot),
+        };
+        rule.triggers_of(event).map(run).collect()
+    }
+}
+
+impl DryRun {
+    /// As JSON: `on`, `handler`, and `effects` or `error`.
+    pub fn to_json(&self) -> Value {
+        match &self.result {
+            Ok(outcome) => json!({
+                "on": self.on, "handler": self.handler, "operations": outcome.operations,
+                "effects": outcome.effects.iter().map(crate::Effect::to_json).collect::<Vec<_>>(),
+            }),
+            Err(error) => json!({
+                "on": self.on, "handler": self.handler,
+                "error": { "message": error.message, "line": error.line, "column": error.column },
+            }),
+        }
+    }
+
+    /// Whether another version's handlers ask for the same. Where in the source an error is does not matter.
+    pub fn ask_the_same(left: &[DryRun], right: &[DryRun]) -> bool {
+        let effects = |runs: &[DryRun]| {
+            let wanted = runs.iter().map(|run| match &run.result {
+                Ok(outcome) => Ok(outcome.effects.clone()),
+                Err(error) => Err(error.message.clone()),
+            });
+            wanted.collect::<Vec<_>>()
+        };
+        effects(left) == effects(right)
+    }
+}
+
+/// Whether an event sets off a trigger. A tick sets off all that wait for a time: it does not say whose it is.
+fn hears(trigger: &Trigger, event: &Event) -> bool {
+    match (&trigger.on, &event.0) {
+        (On::Message(levels), Kind::Message(shared)) => levels.filter().matches(&shared.message.topic),
+        (On::Batch(levels, _), Kind::Batch(batch)) => batch.messages.iter().all(|event| match &event.0 {
+            Kind::Message(shared) => levels.filter().matches(&shared.message.topic),
+            _ => false,
+        }),
+        (On::Event(wanted), Kind::Bus(shared)) => {
+            // What an event travelled on ends in the name of its bus.
+            let bus = shared.message.topic.rsplit('/').next();
+            let event = serde_json::from_slice(&shared.message.payload);
+            bus == Some(&*wanted.bus) && event.is_ok_and(|event| wanted.pattern.matches(&event))
+        }
+        (On::Change(table), Kind::Change(change)) => **table == *change.table,
+        (On::Time(_), Kind::Tick(_)) => true,
+        (on, Kind::Lifecycle(kind, _)) => on == kind,
+        (_, Kind::Batch(_) | Kind::Bus(_) | Kind::Change(_) | Kind::Message(_) | Kind::Tick(_)) => false,
+    }
+}

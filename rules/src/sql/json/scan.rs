@@ -1,0 +1,240 @@
+//! A strict JSON reader that builds nothing: it checks a text and finds where its parts begin and end.
+
+use std::fmt;
+
+use crate::sql::limits::JSON_DEPTH_MAX;
+
+/// Why a text is not JSON.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ScanError {
+    pub(super) expected: &'static str,
+    pub(super) at: usize,
+}
+
+impl fmt::Display for ScanError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not JSON: {} at byte {}", self.expected, self.at)
+    }
+}
+
+/// A string of a JSON text, between its quotes, as it stands there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RawText<'text> {
+    pub(crate) body: &'text str,
+    pub(crate) is_escaped: bool,
+}
+
+/// A place in a text that is read as JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner<'text> {
+    text: &'text str,
+    pub(super) at: usize,
+}
+
+type Scan<T> = Result<T, ScanError>;
+
+impl<'text> Scanner<'text> {
+    pub(crate) fn new(text: &'text str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn peek(&self) -> u8 {
+        // A null byte is no part of any token, so it can stand for the end.
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    fn fail<T>(&self, expected: &'static str) -> Scan<T> {
+        Err(ScanError { expected, at: self.at })
+    }
+
+    fn skip_blank(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    /// The next byte that is not blank, which is not taken.
+    pub(crate) fn peek_token(&mut self) -> u8 {
+        self.skip_blank();
+        self.peek()
+    }
+
+    /// Whether nothing but blanks is left.
+    pub(crate) fn end(&mut self) -> Scan<()> {
+        self.skip_blank();
+        if self.at < self.text.len() { self.fail("the end was expected") } else { Ok(()) }
+    }
+
+    /// Passes one value and gives its text. `depth` is how many arrays and objects it lies in.
+    pub(crate) fn value(&mut self, depth: usize) -> Scan<&'text str> {
+        let first = self.peek_token();
+        let start = self.at;
+        match first {
+            b'"' => drop(self.string()?),
+            b'{' => self.object(depth, |_, _| {})?,
+            b'[' => self.array(depth, |_| {})?,
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            b'-' | b'0'..=b'9' => self.number()?,
+            _ => return self.fail("a value was expected"),
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Passes an object, which begins here, and calls `found` for each member.
+    pub(crate) fn object(
+        &mut self,
+        depth: usize,
+        mut found: impl FnMut(RawText<'text>, &'text str),
+    ) -> Scan<()> {
+        self.enter(depth)?;
+        if self.peek_token() == b'}' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.peek_token() != b'"' {
+                return self.fail("a member's name was expected");
+            }
+            let name = self.string()?;
+            if self.peek_token() != b':' {
+                return self.fail("`:` was expected");
+            }
+            self.at += 1;
+            let value = self.value(depth + 1)?;
+            found(name, value);
+            match self.peek_token() {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return self.fail("`,` or `}` was expected"),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Passes an array, which begins here, and calls `found` for each element.
+    pub(crate) fn array(&mut self, depth: usize, mut found: impl FnMut(&'text str)) -> Scan<()> {
+        self.enter(depth)?;
+        if self.peek_token() == b']' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            let element = self.value(depth + 1)?;
+            found(element);
+            match self.peek_token() {
+                b',' => self.at += 1,
+                b']' => break,
+                _ => return self.fail("`,` or `]` was expected"),
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn enter(&mut self, depth: usize) -> Scan<()> {
+        if depth >= JSON_DEPTH_MAX {
+            return self.fail("less depth was expected");
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Passes a string, which begins here.
+    pub(crate) fn string(&mut self) -> Scan<RawText<'text>> {
+        self.at += 1;
+        let start = self.at;
+        let mut is_escaped = false;
+        loop {
+            let plain = &self.text.as_bytes()[self.at..];
+            self.at += plain.iter().position(|&byte| !is_plain(byte)).unwrap_or(plain.len());
+            match self.peek() {
+                b'"' => break,
+                b'\\' => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
+                _ => return self.fail("a character of a string or `\"` was expected"),
+            }
+        }
+        let body = &self.text[start..self.at];
+        self.at += 1;
+        Ok(RawText { body, is_escaped })
+    }
+
+    fn escape(&mut self) -> Scan<()> {
+        self.at += 1;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek().is_ascii_hexdigit() {
+                        return self.fail("a hex digit was expected");
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.fail("an escape of a string was expected"),
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Scan<()> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return self.fail("a value was expected");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Scan<()> {
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        match self.peek() {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Scan<()> {
+        if !self.peek().is_ascii_digit() {
+            return self.fail("a digit was expected");
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a byte may stand in a string as it is.
+fn is_plain(byte: u8) -> bool {
+    const PLAIN: [bool; 256] = {
+        let mut plain = [true; 256];
+        let mut control = 0;
+        while control < 0x20 {
+            plain[control] = false;
+            control += 1;
+        }
+        plain[b'"' as usize] = false;
+        plain[b'\\' as usize] = false;
+        plain
+    };
+    PLAIN[usize::from(byte)]
+}

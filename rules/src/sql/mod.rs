@@ -1,0 +1,30 @@
+//! Rules in AWS IoT SQL: the statement, its functions, and the actions of a rule file.
+//!
+//! Nothing here builds a tree of the payload: it is checked once, members are found in its text, and what is only
+//! passed on is copied as it stands.
+
+mod action;
+mod ast;
+mod compare;
+mod context;
+mod decimal;
+mod error;
+mod evaluate;
+mod functions;
+mod json;
+mod lex;
+mod limits;
+mod outcome;
+mod parse;
+mod rule;
+mod select;
+mod statement;
+mod template;
+mod value;
+
+pub use context::{Context, Functions, NoFunctions};
+pub use error::{SqlError, SqlRunError};
+pub use outcome::{SqlFailure, SqlOutcome};
+pub use rule::SqlRule;
+pub use select::Output;
+pub use statement::Statement;

@@ -1,0 +1,90 @@
+//! A whole statement: what it listens to, what it lets through, what it selects.
+
+use std::str::FromStr;
+
+use super::ast::Selection;
+use super::context::{Context, Evaluation, Scope};
+use super::error::{SqlError, SqlRunError};
+use super::evaluate::passes;
+use super::lex::Place;
+use super::limits::SQL_BYTES_MAX;
+use super::parse::{Parsed, Parser};
+use super::select::{self, Output};
+use crate::topic::LevelFilter;
+
+/// A statement of AWS IoT SQL, version 2016-03-23, read and checked.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    filter: Option<LevelFilter>,
+    selection: Selection,
+}
+
+impl Statement {
+    /// Reads a statement.
+    ///
+    /// # Errors
+    /// Says what was expected, and where.
+    pub fn parse(text: &str) -> Result<Self, SqlError> {
+        let mut parser = begin(text)?;
+        let statement = Self::read(&mut parser)?;
+        parser.end("an operator, `,`, FROM, WHERE or the end")?;
+        Ok(statement)
+    }
+
+    /// Reads a statement, and leaves what follows it.
+    pub(crate) fn read(parser: &mut Parser<'_>) -> Parsed<Self> {
+        parser.word("SELECT")?;
+        let what = parser.selected()?;
+        let mut filter = None;
+        if parser.take_word("FROM")? {
+            let (text, place) = parser.text("a topic filter in quotes")?;
+            filter = Some(LevelFilter::parse(&text).map_err(|error| place.error(error.to_string()))?);
+        }
+        let condition = parser.condition()?;
+        Ok(Self { filter, selection: Selection { what, condition } })
+    }
+
+    /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
+    pub fn filter(&self) -> Option<&LevelFilter> {
+        self.filter.as_ref()
+    }
+
+    /// What it makes of a message: `None` if WHERE is anything but true. The topic is not compared with FROM.
+    ///
+    /// # Errors
+    /// Says which limit was reached, or what could not be read or called.
+    pub fn evaluate(&self, context: &Context<'_>) -> Result<Option<Output>, SqlRunError> {
+        self.evaluate_with(&Evaluation::new(context))
+    }
+
+    /// The same, with a payload that was read before.
+    pub(crate) fn evaluate_with<'a>(
+        &'a self,
+        evaluation: &'a Evaluation<'a>,
+    ) -> Result<Option<Output>, SqlRunError> {
+        let scope = Scope::payload(evaluation);
+        if passes(&self.selection, &scope)? {
+            select::output(&self.selection, &scope).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// A parser at the begin of a text that is not too long.
+pub(crate) fn begin(text: &str) -> Parsed<Parser<'_>> {
+    if text.len() > SQL_BYTES_MAX {
+        let bytes = text.len();
+        return Err(Place::START
+            .error(format!("the statement has {bytes} bytes: at most {SQL_BYTES_MAX} are allowed")));
+    }
+    Parser::new(text, Place::START)
+}
+
+impl FromStr for Statement {
+    type Err = SqlError;
+
+    fn from_str(text: &str) -> Result<Self, SqlError> {
+        Self::parse(text)
+    }
+}

@@ -1,0 +1,8 @@
+//! AWS IoT SQL, against the shared vectors, by table, and with whatever bytes there are.
+
+mod any;
+mod functions;
+mod rules;
+mod statements;
+mod support;
+mod vectors;

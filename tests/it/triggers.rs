@@ -1,0 +1,215 @@
+//! What sets rules off besides messages one by one: events of a bus, changes of rows, batches, times, and the past.
+
+use pointsman_tests::{Client, QoS, ServerProcess, TestServer, eventually, within};
+use serde_json::json;
+
+async fn listener(server: &TestServer, filter: &str) -> Client {
+    let mut client = server.mqtt("listener").await;
+    client.subscribe(filter, QoS::AtLeastOnce).await;
+    client
+}
+
+#[tokio::test]
+async fn events_of_a_bus_reach_the_rules_whose_pattern_they_match() {
+    let server = TestServer::builder()
+        .rule(
+            "orders",
+            r#"
+            on_message("order", "put");
+            on_event(#{ "detail-type": ["made"], detail: #{ price: [#{ numeric: [">", 10] }] } }, "dear");
+            on_event(#{ source: ["kitchen"] }, #{ bus: "lab" }, "cooked");
+            fn put(msg) {
+                let answer = put_events([
+                    #{ source: "shop", detail_type: "made", detail: msg.json },
+                    #{ source: "kitchen", detail_type: "made", detail: msg.json, bus: "lab" },
+                    #{ source: "aws.shop", detail_type: "made", detail: "{}" },
+                ]);
+                publish("told/answer", answer.Entries.len() + ":" + answer.FailedEntryCount, #{ qos: 1 });
+            }
+            fn dear(event) { publish("told/dear", #{ price: event.detail.price, source: event.source, cause: event.cause }, #{ qos: 1 }); }
+            fn cooked(event) { publish("told/cooked", `${event.detail_type} ${event.detail.price}`, #{ qos: 1 }); }
+            "#,
+        )
+        .start()
+        .await;
+    let mut listener = listener(&server, "told/#").await;
+    let mut bus = server.mqtt("bus").await;
+    bus.subscribe("$bus/lab", QoS::AtLeastOnce).await;
+    let mut client = server.mqtt("client").await;
+    client.publish("order", r#"{"price": 5}"#).await;
+    assert_eq!(listener.recv_on("told/answer").await.text(), "3:1");
+    assert_eq!(listener.recv_on("told/cooked").await.text(), "made 5");
+    client.publish("order", r#"{"price": 11}"#).await;
+    let dear = listener.recv_where(|it| it.topic == "told/dear").await.json();
+    assert_eq!((&dear["price"], &dear["source"]), (&json!(11), &json!("shop")));
+    assert_eq!(dear["cause"].as_str().map(str::len), Some(26), "the message that set it off");
+    let event = bus.recv_on("$bus/lab").await.json();
+    assert_eq!((&event["source"], &event["detail"]["price"]), (&json!("kitchen"), &json!(5)));
+    assert_eq!(event["version"], "0");
+}
+
+#[tokio::test]
+async fn a_rule_sees_what_changes_in_a_table() {
+    let server = TestServer::builder()
+        .rule(
+            "players",
+            r#"
+            on_message("score/{player}", "score");
+            on_message("leave/{player}", "leave");
+            fn score(msg) { table("players").put(msg.params.player, "", #{ score: msg.json }); }
+            fn leave(msg) { table("players").delete(msg.params.player); }
+            "#,
+        )
+        .rule(
+            "watcher",
+            r#"
+            on_change("players", "changed");
+            fn changed(change) {
+                publish("told", `${change.kind} ${change.hash} ${change.before?.score} ${change.after?.score}`, #{ qos: 1 });
+            }
+            "#,
+        )
+        .start()
+        .await;
+    let mut listener = listener(&server, "told").await;
+    let mut client = server.mqtt("client").await;
+    for (topic, payload) in
+        [("score/ana", "1"), ("score/ana", "1"), ("score/ana", "2"), ("leave/ana", ""), ("leave/ana", "")]
+    {
+        client.publish(topic, payload).await;
+    }
+    client.publish("score/bob", "7").await;
+    for expected in ["INSERT ana  1", "MODIFY ana 1 2", "REMOVE ana 2 "] {
+        assert_eq!(listener.recv_where(|it| it.text().contains("ana")).await.text(), expected);
+    }
+    eventually("the other row's change is told", async || match listener.recv().await.text() {
+        "INSERT bob  7" => Ok(()),
+        other => Err(other.to_owned()),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_is_complete_by_count_by_bytes_or_by_time() {
+    let server = TestServer::builder()
+        .rule(
+            "batches",
+            r#"
+            on_batch("count/{n}", #{ max_messages: 3, max_delay: "60s" }, "told");
+            on_batch("bytes", #{ max_bytes: 10, max_delay: "60s" }, "told");
+            on_batch("time", #{ max_delay: "50ms" }, "told");
+            fn told(batch) {
+                let text = "";
+                for msg in batch.messages { text += msg.text() + " "; }
+                publish("told/" + batch.messages[0].topic.split("/")[0], text, #{ qos: 1 });
+            }
+            "#,
+        )
+        .start()
+        .await;
+    let mut listener = listener(&server, "told/#").await;
+    let mut client = server.mqtt("client").await;
+    for number in 0..7 {
+        client.publish(&format!("count/{number}"), number.to_string()).await;
+    }
+    assert_eq!(listener.recv_on("told/count").await.text(), "0 1 2 ");
+    assert_eq!(listener.recv_on("told/count").await.text(), "3 4 5 ");
+    for text in ["aaaa", "bbbb", "cccc"] {
+        client.publish("bytes", text).await;
+    }
+    assert_eq!(listener.recv_on("told/bytes").await.text(), "aaaa bbbb ", "a third would be too much");
+    client.publish("time", "alone").await;
+    assert_eq!(listener.recv_on("told/time").await.text(), "alone ");
+}
+
+#[tokio::test]
+async fn every_message_is_in_one_batch_over_a_kill() {
+    const MESSAGES: usize = 40;
+    let mut server = ServerProcess::start(env!("CARGO_BIN_EXE_server")).await;
+    server
+        .add_rule(
+            "batches",
+            r#"
+        on_batch("work", #{ max_messages: 7, max_delay: "200ms" }, "add");
+        on_message("ask", "ask");
+        fn add(batch) {
+            let t = table("sum");
+            for msg in batch.messages { t.add("all", "", "count", 1); }
+        }
+        fn ask(msg) { publish("told", table("sum").get("all")?.count ?? 0, #{ qos: 1 }); }
+        "#,
+        )
+        .await;
+    let mut client = server.mqtt("client").await;
+    for number in 0..MESSAGES / 2 {
+        client.publish("work", number.to_string()).await;
+    }
+    server.kill().await;
+    server.run().await;
+    let mut client = server.mqtt("client").await;
+    client.subscribe("told", QoS::AtLeastOnce).await;
+    for number in MESSAGES / 2..MESSAGES {
+        client.publish("work", number.to_string()).await;
+    }
+    eventually("each message was counted once", async || {
+        client.publish("ask", "").await;
+        let told = client.recv_on("told").await.text().to_owned();
+        if told == MESSAGES.to_string() { Ok(()) } else { Err(told) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_is_called_again_and_again() {
+    let server = TestServer::builder()
+        .rule(
+            "clock",
+            r#"
+            every("200ms", "tick");
+            fn tick(tick) { publish("told", #{ time: tick.time, id: tick.id }, #{ qos: 1 }); }
+            "#,
+        )
+        .start()
+        .await;
+    let mut listener = listener(&server, "told").await;
+    let mut last = 0;
+    for _ in 0..3 {
+        let told = within("the next time", listener.recv()).await.json();
+        let time = told["time"].as_u64().expect("milliseconds");
+        assert!(time.is_multiple_of(200) && time > last, "{told} after {last}");
+        last = time;
+    }
+}
+
+#[tokio::test]
+async fn a_new_rule_may_begin_with_the_oldest_that_is_kept() {
+    let server = TestServer::builder()
+        .rule(
+            "putter",
+            r#"
+            on_message("put", "put");
+            fn put(msg) { put_events(#{ source: "s", detail_type: "t", detail: #{ n: msg.json } }); publish("done", msg.payload, #{ qos: 1 }); }
+            "#,
+        )
+        .start()
+        .await;
+    let mut listener = listener(&server, "#").await;
+    let mut client = server.mqtt("client").await;
+    for number in 0..3 {
+        client.publish("put", number.to_string()).await;
+        listener.recv_where(|it| it.topic == "done").await;
+    }
+    let rule = |start: &str| {
+        format!(
+            "on_event(#{{ source: [\"s\"] }}, #{{ start: \"{start}\" }}, \"late\");
+             fn late(event) {{ publish(\"{start}\", event.detail.n, #{{ qos: 1 }}); }}"
+        )
+    };
+    server.write_rule("from_oldest", &rule("oldest")).await;
+    for number in 0..3 {
+        assert_eq!(listener.recv_where(|it| it.topic == "oldest").await.text(), number.to_string());
+    }
+    server.write_rule("from_now", &rule("now")).await;
+    client.publish("put", "3").await;
+    assert_eq!(listener.recv_where(|it| it.topic == "now").await.text(), "3");
+}

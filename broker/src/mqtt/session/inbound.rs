@@ -268,12 +268,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
     /// Sees to it that what was taken is where it was promised to be, and answers.
     async fn settle(&mut self) -> Result<(), End> {
         let answers = &mut self.work.answers;
-        if answers.received.is_empty() {
-        } else if self.session.durable {
-            answers.ops.push(Op::Received { ids: answers.received.clone() });
-            answers.must_wait = true;
-        } else {
-            self.session.state().received.extend(&answers.received);
+        match (answers.received.is_empty(), self.session.durable) {
+            (true, _) => {}
+            (false, true) => {
+                answers.ops.push(Op::Received { ids: answers.received.clone() });
+                answers.must_wait = true;
+            }
+            (false, false) => self.session.state().received.extend(&answers.received),
         }
         if !self.work.builder.is_empty() {
             self.submit().await?;

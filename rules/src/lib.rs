@@ -19,6 +19,7 @@ mod limits;
 mod memory_tables;
 mod natives;
 pub mod pattern;
+pub mod route;
 mod rule;
 mod rule_set;
 mod schedule;

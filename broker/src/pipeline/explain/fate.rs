@@ -61,7 +61,7 @@ impl Pipeline {
             return Ok(fates);
         }
         // What was handled is said behind the message.
-        for entry in self.store.replay(seq)? {
+        for entry in self.store.replay(seq.max(self.store.first()))? {
             for Done { rule, trigger, seq, index, count } in entry?.1.done {
                 let is_it = (seq, index) <= input && input.0 == seq && input.1 - index < count;
                 if is_it
@@ -81,7 +81,7 @@ impl Pipeline {
 
     /// As far as it is known without reading the log.
     fn fate(&self, key: &TriggerKey, input: Input) -> Result<Fate, ReadError> {
-        // In this order: what is taken up again meanwhile is not settled yet.
+        // First, as nothing is settled that is put aside or waits for a worker.
         let is_settled = self.store.settled_before(&key.rule, key.trigger)? > input.0;
         Ok(if self.first_owed(key)? > input.0 {
             Fate::Newer

@@ -38,7 +38,7 @@ pub use settings::rule_limits;
 
 use bound::Bound;
 use operator_file::OperatorFile;
-use settings::{gate_settings, outbox_settings, session_limits};
+use settings::{gate_settings, outbox_settings, sample_limits, session_limits};
 
 /// Why the server does not start. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -311,6 +311,7 @@ impl Prepared {
             auth: Arc::clone(&auth),
             telemetry: Arc::clone(&telemetry),
             limits: session_limits(config),
+            samples: sample_limits(config),
             clock,
             ids,
             version_base: secrets.starts << 32,
@@ -384,5 +385,7 @@ fn guest_policy(config: &Config) -> Result<Policy, StartError> {
 }
 
 fn parse_policy(text: &str, path: &Path) -> Result<Policy, StartError> {
-    Policy::parse(text).map_err(|source| StartError::Policy { path: path.to_owned(), source })
+    let policy = Policy::parse(text);
+    let policy = policy.map_err(|source| StartError::Policy { path: path.to_owned(), source })?;
+    Ok(policy.named(&path.display().to_string()))
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod dead_letters;
+mod explain;
 mod greeting;
 mod inherited;
 mod rules;
@@ -17,6 +18,7 @@ use pointsman_config::{Config, DEFAULT_TOML};
 use tracing_subscriber::EnvFilter;
 
 use dead_letters::DeadLettersCommand;
+use explain::ExplainCommand;
 use rules::RulesCommand;
 
 /// An MQTT broker with a rules engine: chat, orders, scores and presence in one program.
@@ -35,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   pointsman rules check config/rules            compile every rule and say what is wrong
   pointsman rules test config/rules             run the tests beside them
   pointsman rules list                          what the server that runs has, and its versions
+  pointsman explain 01KAJ3M0Q00000J3QZ0000000A  what became of a message
 
 Once it runs, open http://localhost:8080 in a browser.
 Signals: HUP reads configuration, certificates and policies anew; TERM and INT end it in order, a second one at once.";
@@ -57,6 +60,8 @@ enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Says what became of a message: which rules matched and what they did, who was sent it, who was denied and why.
+    Explain(ExplainCommand),
     /// Checks, tests and manages rules.
     Rules {
         #[command(subcommand)]
@@ -87,6 +92,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Command::DeadLetters { command } => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Rules { command } => command.run(),
     };
     match result {

@@ -83,6 +83,8 @@ impl Config {
             ("rules.dead_letters_bytes_max", self.rules.dead_letters_bytes_max),
             ("rules.dead_letters_max", self.rules.dead_letters_max),
             ("rules.effects_max", self.rules.effects_max),
+            ("rules.explain_kept_bytes_max", self.rules.explain_kept_bytes_max),
+            ("rules.explain_kept_max", self.rules.explain_kept_max),
             ("rules.map_len_max", self.rules.map_len_max),
             ("rules.queue_events_max", self.rules.queue_events_max),
             ("rules.string_bytes_max", self.rules.string_bytes_max),

@@ -354,6 +354,12 @@ pub struct Rules {
     pub dead_letters_max: usize,
     /// Bytes of all events kept on which rules failed.
     pub dead_letters_bytes_max: usize,
+    /// One message in so many is kept to be explained; zero for none.
+    pub explain_sample: u64,
+    /// Messages kept to be explained.
+    pub explain_kept_max: usize,
+    /// Bytes of all messages kept to be explained.
+    pub explain_kept_bytes_max: usize,
     /// Requests that rules send to web servers.
     pub webhooks: Webhooks,
     /// Web servers that are told of notifications.
@@ -390,6 +396,9 @@ impl Default for Rules {
             versions_bytes_max: 4 * 1024 * 1024,
             dead_letters_max: 10_000,
             dead_letters_bytes_max: 64 * 1024 * 1024,
+            explain_sample: 1_000,
+            explain_kept_max: 1_000,
+            explain_kept_bytes_max: 8 * 1024 * 1024,
             webhooks: Webhooks::default(),
             notify: Vec::new(),
         }

@@ -35,12 +35,25 @@ impl Rule {
 impl Engine {
     /// Runs every handler that an event sets off, each on the same snapshot. Nothing is done.
     pub fn dry_run(&self, rule: &Rule, event: &Event, snapshot: &Arc<dyn Snapshot>) -> Vec<DryRun> {
-        let run = |trigger: TriggerIndex| DryRun {
+        rule.triggers_of(event).map(|trigger| self.dry_run_of(rule, trigger, event, snapshot)).collect()
+    }
+
+    /// Runs one handler. Nothing is done.
+    ///
+    /// # Panics
+    /// If `trigger` is none of the rule's, or the event is not of its kind.
+    pub fn dry_run_of(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> DryRun {
+        DryRun {
             on: rule.triggers[trigger].on.to_string(),
             handler: rule.triggers[trigger].handler.clone(),
             result: self.run(rule, trigger, event, snapshot),
-        };
-        rule.triggers_of(event).map(run).collect()
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod event_id;
 mod event_json;
+mod explain;
 mod json;
 pub mod leaderboard;
 mod limits;

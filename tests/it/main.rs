@@ -11,6 +11,7 @@ mod delivery;
 mod disk;
 mod durability;
 mod endings;
+mod explain;
 mod harness;
 mod lifecycle;
 mod limits;

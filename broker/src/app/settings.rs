@@ -9,7 +9,7 @@ use pointsman_rules::pattern::Pattern;
 
 use super::StartError;
 use crate::mqtt::listen::GateSettings;
-use crate::mqtt::{OutboxLimits, PublishRate, RetainedLimits, SessionLimits};
+use crate::mqtt::{OutboxLimits, PublishRate, RetainedLimits, SampleLimits, SessionLimits};
 use crate::pipeline::{OutboxSettings, SigningKey, Subscriber};
 
 /// The limits of rule runs that a configuration sets.
@@ -59,6 +59,16 @@ pub(super) fn session_limits(config: &Config) -> SessionLimits {
             messages_max: limits.retained_messages_max,
             bytes_max: limits.retained_bytes_max,
         },
+    }
+}
+
+/// Which messages are kept to be explained.
+pub(super) fn sample_limits(config: &Config) -> SampleLimits {
+    let rules = &config.rules;
+    SampleLimits {
+        one_of: rules.explain_sample,
+        count_max: rules.explain_kept_max,
+        bytes_max: rules.explain_kept_bytes_max,
     }
 }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 pub use exchange::{Exchange, Method, Step};
 pub use password::{PasswordHash, random_password};
-pub use policy::{Action, BoundPolicy, Policy, PolicyError};
+pub use policy::{Action, BoundPolicy, Policy, PolicyError, Ruling, StatementPlace};
 
 /// The name under which the operator's account is known.
 pub const ADMIN: &str = "admin";
@@ -164,6 +164,16 @@ impl Auth {
         let user = identity.user.as_deref();
         if user != Some(ADMIN) && identity.generation.swap(generation, Ordering::AcqRel) != generation {
             identity.policy.store(Arc::new(self.guest_policy.load().bind(client_id, user)));
+        }
+    }
+
+    /// What the policy of an identity says of an action, and by which statement.
+    pub fn ruling(&self, identity: &Identity, action: Action, resource: &str) -> Ruling {
+        let bound = identity.policy.load();
+        if identity.user.as_deref() == Some(ADMIN) {
+            bound.ruling(&self.admin_policy, action, resource)
+        } else {
+            bound.ruling(&self.guest_policy.load(), action, resource)
         }
     }
 

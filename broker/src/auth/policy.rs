@@ -10,9 +10,13 @@
 //! connection's own; a statement whose variable has no value matches nothing, and one whose variable's value has a
 //! wildcard matches nothing either, so that no client widens its own policy by its choice of client id.
 
+mod ruling;
+
 use std::sync::Arc;
 
 use serde::Deserialize;
+
+pub use ruling::{Ruling, StatementPlace};
 
 /// What a client asks to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -71,6 +75,8 @@ struct Document {
 /// A policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// Where it comes from, for people.
+    name: Arc<str>,
     statements: Arc<[CompiledStatement]>,
 }
 
@@ -80,6 +86,8 @@ struct CompiledStatement {
     actions: u8,
     inverted: bool,
     resources: Vec<Pattern>,
+    /// Where it stands in the document, and its text.
+    place: StatementPlace,
 }
 
 #[derive(Debug)]
@@ -114,8 +122,9 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Policy, PolicyError> {
         let document: Document = serde_json::from_str(text)?;
         let mut statements = Vec::with_capacity(document.statement.len());
-        for (index, statement) in document.statement.iter().enumerate() {
-            let compiled = statement.compile().ok_or(PolicyError::Resources(index + 1))?;
+        let places = ruling::places(text)?;
+        for (index, (statement, place)) in document.statement.iter().zip(places).enumerate() {
+            let compiled = statement.compile(place).ok_or(PolicyError::Resources(index + 1))?;
             for pattern in &compiled.resources {
                 if let Pattern::Variable(resource) = pattern {
                     check_variables(resource, index + 1)?;
@@ -123,7 +132,13 @@ impl Policy {
             }
             statements.push(compiled);
         }
-        Ok(Policy { statements: statements.into() })
+        Ok(Policy { name: Arc::from("a policy"), statements: statements.into() })
+    }
+
+    /// The same, called so where people are told of it.
+    #[must_use]
+    pub fn named(self, name: &str) -> Policy {
+        Policy { name: Arc::from(name), ..self }
     }
 
     /// What the operator may do: everything but to publish as the server does.
@@ -134,6 +149,7 @@ impl Policy {
                 { "Effect": "Deny", "Action": "publish", "Resource": ["$*", "chat/in/*"] } ] }"#,
         )
         .expect("a constant that a test reads")
+        .named("the operator's policy")
     }
 
     /// Puts a connection's variables in. What has none is shared by all connections.
@@ -149,7 +165,7 @@ impl Policy {
 
 impl Statement {
     /// `None` if it has both or neither of its resources.
-    fn compile(&self) -> Option<CompiledStatement> {
+    fn compile(&self, place: StatementPlace) -> Option<CompiledStatement> {
         let (resources, inverted) = match (&self.resource, &self.not_resource) {
             (Some(resources), None) => (resources, false),
             (None, Some(resources)) => (resources, true),
@@ -167,6 +183,7 @@ impl Statement {
             actions: self.action.as_slice().iter().fold(0, |mask, action| mask | bit(*action)),
             inverted,
             resources: resources.as_slice().iter().map(pattern).collect(),
+            place,
         })
     }
 }
@@ -227,9 +244,13 @@ pub struct BoundPolicy {
 impl BoundPolicy {
     /// Whether the action is allowed on the resource.
     pub fn allows(&self, action: Action, resource: &str) -> bool {
-        let mut allowed = false;
+        self.decide(action, resource).is_allowed
+    }
+
+    fn decide(&self, action: Action, resource: &str) -> Decision {
+        let mut allowed_by = None;
         let mut bound = self.bound.iter();
-        for statement in &*self.statements {
+        for (index, statement) in self.statements.iter().enumerate() {
             let applies = statement.actions & bit(action) != 0;
             let (mut named, mut complete) = (false, true);
             for pattern in &statement.resources {
@@ -244,13 +265,20 @@ impl BoundPolicy {
             let is_void = statement.inverted && !statement.deny && !complete;
             if applies && !is_void && named != statement.inverted {
                 if statement.deny {
-                    return false;
+                    return Decision { is_allowed: false, by: Some(index) };
                 }
-                allowed = true;
+                allowed_by = allowed_by.or(Some(index));
             }
         }
-        allowed
+        Decision { is_allowed: allowed_by.is_some(), by: allowed_by }
     }
+}
+
+/// What a policy says, and the statement that decides; without one it is a denial.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    is_allowed: bool,
+    by: Option<usize>,
 }
 
 /// Glob matching in linear space, without recursion: on a mismatch only the last `*` takes one character more.

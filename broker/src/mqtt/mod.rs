@@ -15,7 +15,7 @@ pub use envelope::{
 };
 pub use session::{
     Begun, Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused,
-    Logged, OutboxLimits, Peer, Publication, PublishRate, RetainedLimits, RetainedStats, SessionLimits,
-    begin, envelope_of, retained_writes, serve,
+    Logged, OutboxLimits, Peer, Publication, PublishRate, Receipt, Recipient, RetainedLimits, RetainedStats,
+    SampleLimits, SessionLimits, begin, envelope_of, retained_writes, serve,
 };
 pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pointsman_rules::RunError;
+use pointsman_rules::{EventId, RunError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::progress::TriggerKey;
 use super::unit::Job;
 use crate::clock::Clock;
 use crate::store::{AppendError, CommitError, Query, ReadError, Record, Row, Store, Write};
@@ -170,6 +171,18 @@ impl DeadLetters {
         Ok(row.and_then(|row| Some((decode(&row)?, row.version))))
     }
 
+    /// Those of one event.
+    pub(super) fn of_event(&self, event: EventId) -> Result<Vec<DeadLetter>, DeadLetterError> {
+        let prefix = format!("{event}-");
+        let ids: Vec<String> = {
+            let index = self.lock();
+            let from = index.entries.range(prefix.clone()..);
+            from.map(|(id, _)| id).take_while(|id| id.starts_with(&prefix)).cloned().collect()
+        };
+        let letters = ids.iter().map(|id| self.get(id)).collect::<Result<Vec<_>, _>>()?;
+        Ok(letters.into_iter().flatten().map(|(letter, _)| letter).collect())
+    }
+
     /// Removes some, and says how many there were.
     pub(super) fn remove(&self, ids: &[String]) -> Result<usize, DeadLetterError> {
         let mut removed = 0;
@@ -291,9 +304,13 @@ impl Index {
 
 /// The id of the letter of an event and a trigger: the same however often the trigger fails on the event.
 fn id_of(job: &Job<'_>) -> String {
-    let key = job.rule.key(job.trigger);
+    letter_id(job.event.id(), &job.rule.key(job.trigger))
+}
+
+/// The id of the letter of an event and a trigger.
+pub(super) fn letter_id(event: EventId, key: &TriggerKey) -> String {
     let hash = crc32fast::hash(format!("{} {}", key.rule, key.trigger).as_bytes());
-    format!("{}-{hash:08x}", job.event.id())
+    format!("{event}-{hash:08x}")
 }
 
 fn delete(id: &str) -> Write {

@@ -89,6 +89,11 @@ impl Progress {
         open.min(durable_end + 1)
     }
 
+    /// Whether a message is put aside for a trigger.
+    pub(crate) fn is_parked(&self, key: &TriggerKey, input: Input) -> bool {
+        self.lock().parked.get(key).is_some_and(|inputs| inputs.contains(&input))
+    }
+
     /// The first record that holds something parked for a trigger.
     pub(crate) fn parked_from(&self, key: &TriggerKey) -> Option<Seq> {
         self.lock().parked.get(key).and_then(BTreeSet::first).map(|(seq, _)| *seq)

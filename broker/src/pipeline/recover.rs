@@ -176,9 +176,13 @@ impl Pipeline {
 
     /// The first record that may hold something a trigger has not handled.
     fn owed_from(&self, key: &TriggerKey) -> Result<Seq, ReadError> {
+        Ok(self.store.settled_before(&key.rule, key.trigger)?.max(self.first_owed(key)?))
+    }
+
+    /// The first record that concerns a trigger.
+    pub(super) fn first_owed(&self, key: &TriggerKey) -> Result<Seq, ReadError> {
         let row = self.store.get(TRIGGERS, &key.rule, &key.trigger.to_string())?;
-        let first = row.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(1);
-        Ok(self.store.settled_before(&key.rule, key.trigger)?.max(first))
+        Ok(row.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(1))
     }
 
     /// Takes a rule up again: what was put aside for it is queued before anything new is.

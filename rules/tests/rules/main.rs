@@ -6,6 +6,7 @@ mod bus;
 mod chat;
 mod compile;
 mod events;
+mod explain;
 mod leaderboards;
 mod library;
 mod outside;

@@ -5,6 +5,7 @@ mod arrival;
 mod authority;
 mod dead_letters;
 mod drafts;
+mod explain;
 mod metrics;
 mod mqtt_socket;
 mod operator;
@@ -70,6 +71,8 @@ fn router(api: Api) -> Router {
         .route("/api/dead-letters/redrive", post(dead_letters::redrive_all))
         .route("/api/dead-letters/{id}", get(dead_letters::get).delete(dead_letters::forget))
         .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
+        .route("/api/explain", get(explain::list))
+        .route("/api/explain/{id}", get(explain::get))
         .route("/api/outbox", get(outbox::get))
         .route("/api/outbox/undelivered", get(outbox::list).delete(outbox::forget))
         .route("/api/outbox/undelivered/retry", post(outbox::send_again))

@@ -11,6 +11,7 @@ use super::super::codec::QoS;
 use super::super::envelope::{Envelope, SERVER};
 use super::Hub;
 use super::outbox::{Delivery, Pushed, Via};
+use super::samples::Sampler;
 use super::session::Session;
 use super::share::Share;
 use super::state::{Assigned, Op, Place, Sent, State, write_ops};
@@ -23,6 +24,7 @@ const HOLD_MS: u64 = 5;
 /// Delivers envelopes to whoever subscribes to their topics.
 pub(crate) struct Dispatcher {
     routes: Routes,
+    sampler: Sampler,
 }
 
 /// How many envelopes were dispatched, for those who wait until what was published before now has been.
@@ -91,12 +93,14 @@ struct Run<'a> {
 
 impl Dispatcher {
     pub(crate) fn new(hub: &Hub) -> Dispatcher {
-        Dispatcher { routes: Routes::new(Arc::clone(&hub.subscriptions)) }
+        let sampler = Sampler::new(&hub.samples, u64::from_ne_bytes(crate::random::array()));
+        Dispatcher { routes: Routes::new(Arc::clone(&hub.subscriptions)), sampler }
     }
 
     pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
         let _noted = Noted { hub, envelopes: envelopes.len() };
         for envelope in envelopes {
+            self.sampler.offer(&hub.samples, envelope);
             self.deliver_one(hub, envelope);
             if let Some(seq) = envelope.log_seq() {
                 hub.dispatched_through.store(seq, Ordering::Release);

@@ -14,9 +14,11 @@ mod outbound;
 mod outbox;
 mod probe;
 mod publish;
+mod recipients;
 mod registry;
 mod resume;
 mod retained;
+mod samples;
 #[expect(clippy::module_inception, reason = "one session, among all that concerns them")]
 mod session;
 mod sessions;
@@ -55,12 +57,15 @@ pub use from_log::envelope_of;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
 pub use publish::Publication;
+pub use recipients::{Receipt, Recipient};
 pub use retained::{RetainedLimits, RetainedStats, writes_of as retained_writes};
+pub use samples::SampleLimits;
 pub use throttle::PublishRate;
 
 use client::Kick;
 use registry::Registry;
 use retained::Retained;
+use samples::Samples;
 use sessions::Sessions;
 use subscriptions::Subscriptions;
 use wills::Wills;
@@ -168,6 +173,7 @@ pub struct Hub {
     pub(crate) store: Arc<Store>,
     pub(crate) sessions: Sessions,
     pub(crate) retained: Retained,
+    pub(crate) samples: Samples,
     pub(crate) wills: Wills,
     me: Weak<Hub>,
     /// The last record whose messages were given to every session.
@@ -200,6 +206,8 @@ pub struct HubParts {
     pub telemetry: Arc<Telemetry>,
     /// Bounds.
     pub limits: SessionLimits,
+    /// Which messages are kept to be explained.
+    pub samples: SampleLimits,
     /// Tells the time.
     pub clock: Arc<Clock>,
     /// Gives message ids.
@@ -222,6 +230,7 @@ impl Hub {
             store: parts.store,
             sessions: Sessions::default(),
             retained,
+            samples: Samples::new(parts.samples),
             wills: Wills::default(),
             spine: parts.spine,
             ingress: parts.ingress,

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use super::outbox::Outbox;
 use super::state::State;
 use super::uuid::Uuid;
-use crate::auth::{Action, Auth, Identity};
+use crate::auth::{Action, Auth, Identity, Ruling};
 
 /// A session. One that ends with its connection is made for that connection; a durable one is kept in the log.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ impl Session {
     /// asked again when somebody is.
     pub(crate) fn may_receive(&self, topic: &str) -> bool {
         self.identity.load().as_ref().is_none_or(|identity| identity.may(Action::Receive, topic))
+    }
+
+    /// What the policy says of its client receiving a topic; `None` while nobody has been connected since the start.
+    pub(crate) fn receive_ruling(&self, auth: &Auth, topic: &str) -> Option<Ruling> {
+        self.identity.load().as_ref().map(|identity| auth.ruling(identity, Action::Receive, topic))
     }
 
     /// Notes who is connected.

@@ -1,10 +1,11 @@
 //! A shared subscription: each message goes to one of its members (MQTT 5 §4.8.2).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pointsman_rules::topic::TopicFilter;
 
+use super::session::Session;
 use super::subscriptions::Subscriber;
 
 /// The members of a group on one filter.
@@ -51,6 +52,11 @@ impl Share {
     /// The member of a session.
     pub(crate) fn member(&self, session: u64) -> Option<Subscriber> {
         self.members().iter().find(|it| it.session.number == session).cloned()
+    }
+
+    /// The sessions of its members.
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.members().iter().map(|it| Arc::clone(&it.session)).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

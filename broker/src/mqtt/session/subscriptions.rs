@@ -199,6 +199,18 @@ impl Subscriptions {
         member
     }
 
+    /// The sessions with subscriptions that match a topic, also those that may not receive it.
+    pub(crate) fn sessions(&self, topic: &str) -> Vec<Arc<Session>> {
+        let mut sessions = Vec::new();
+        self.read().trie.for_each_match(topic, |entry| match entry {
+            Entry::One(it) => sessions.push(Arc::clone(&it.session)),
+            Entry::Shared(share) => sessions.extend(share.sessions()),
+        });
+        sessions.sort_by_key(|session| session.number);
+        sessions.dedup_by_key(|session| session.number);
+        sessions
+    }
+
     /// Where a topic goes now.
     pub(crate) fn route(&self, topic: &str) -> Route {
         let inner = self.read();

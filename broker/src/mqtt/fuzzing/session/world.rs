@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::super::super::envelope::{Envelope, Interest};
 use super::super::super::session::{
     Entry, Hub, HubParts, Ingress, LogEnd, LogRefused, Logged, OutboxLimits, Peer, PublishRate,
-    RetainedLimits, SessionLimits, serve,
+    RetainedLimits, SampleLimits, SessionLimits, serve,
 };
 use super::super::super::spine::{RouterSpine, SharedSpine, SpineOptions};
 use crate::auth::{Auth, PasswordHash, Policy};
@@ -102,6 +102,7 @@ impl World {
             auth: Arc::clone(&self.auth),
             telemetry: Arc::new(Telemetry::default()),
             limits: limits(),
+            samples: SampleLimits { one_of: 7, count_max: 100, bytes_max: 1 << 20 },
             clock: Arc::clone(&self.clock),
             ids: Arc::new(IdSource::new(1)),
             version_base: self.starts << 32,

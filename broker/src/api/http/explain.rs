@@ -1,0 +1,60 @@
+//! `GET /api/explain…`: what became of a message, for the operator.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::Api;
+use super::problem::Problem;
+use super::query::Query;
+use super::rules::{aside, bad, check, rule_name};
+use crate::pipeline::{ExplainError, Explanation};
+use crate::report::chain;
+
+/// Messages that are listed at most, and if nothing is said.
+const LISTED_MAX: usize = 1_000;
+const LISTED: usize = 50;
+
+/// `GET /api/explain?limit=`: the messages that were kept last to be explained, the newest first.
+pub(super) async fn list(
+    State(api): State<Api>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Response> {
+    check(&api, &headers).await?;
+    let query = Query::parse(&uri, &["limit"]).map_err(bad)?;
+    let limit = match query.get("limit").map(str::parse::<usize>) {
+        None => LISTED,
+        Some(Ok(limit)) if (1..=LISTED_MAX).contains(&limit) => limit,
+        Some(_) => return Err(bad(format!("limit is a number from 1 to {LISTED_MAX}"))),
+    };
+    Ok(Json(json!({ "messages": aside(move || api.pipeline.samples(limit)).await })))
+}
+
+/// `GET /api/explain/<id>?rule=`: what became of a message; of one rule only, if one is named.
+pub(super) async fn get(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Json<Explanation>, Response> {
+    check(&api, &headers).await?;
+    let query = Query::parse(&uri, &["rule"]).map_err(bad)?;
+    let rule = query.get("rule").map(rule_name).transpose()?;
+    let explained = aside(move || api.pipeline.explain(&id, rule.as_ref())).await;
+    explained.map(Json).map_err(|error| refusal(&error))
+}
+
+fn refusal(error: &ExplainError) -> Response {
+    let (status, title) = match error {
+        ExplainError::Id { .. } => (StatusCode::BAD_REQUEST, "Not understood"),
+        ExplainError::NoRule(_) | ExplainError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+        ExplainError::TooLong(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not found in time"),
+        ExplainError::Letters(_) | ExplainError::Log(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not done"),
+    };
+    // The message of a wrong id says its cause already.
+    let detail = if matches!(error, ExplainError::Id { .. }) { error.to_string() } else { chain(error) };
+    Problem { status, title, detail }.into_response()
+}

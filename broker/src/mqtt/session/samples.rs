@@ -1,0 +1,171 @@
+//! Some of the messages that went by, kept for a while so that it can be explained what became of them.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pointsman_rules::EventId;
+
+use super::super::envelope::Envelope;
+
+/// Which messages are kept, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleLimits {
+    /// One message in so many, on average; zero for none.
+    pub one_of: u64,
+    /// Messages kept; the oldest go first.
+    pub count_max: usize,
+    /// Bytes of all of them.
+    pub bytes_max: usize,
+}
+
+/// The messages that are kept, each in an envelope of its own.
+#[derive(Debug)]
+pub(crate) struct Samples {
+    limits: SampleLimits,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    envelopes: VecDeque<Envelope>,
+    bytes: usize,
+}
+
+impl Samples {
+    pub(crate) fn new(limits: SampleLimits) -> Samples {
+        Samples { limits, kept: Mutex::default() }
+    }
+
+    /// The message with this id, if it was kept.
+    pub(crate) fn find(&self, id: EventId) -> Option<Envelope> {
+        self.lock().envelopes.iter().find(|envelope| envelope.id(0) == id).cloned()
+    }
+
+    /// Those kept last, the newest first.
+    pub(crate) fn newest(&self, count: usize) -> Vec<Envelope> {
+        self.lock().envelopes.iter().rev().take(count).cloned().collect()
+    }
+
+    fn keep(&self, envelope: Envelope) {
+        let mut kept = self.lock();
+        kept.bytes += envelope.bytes().len();
+        kept.envelopes.push_back(envelope);
+        while kept.envelopes.len() > self.limits.count_max || kept.bytes > self.limits.bytes_max {
+            let Some(oldest) = kept.envelopes.pop_front() else { break };
+            kept.bytes -= oldest.bytes().len();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Picks messages at random distances, so that no rhythm of publishers hides some of them. Belongs to one dispatcher.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    one_of: u64,
+    /// Messages to come until the next is picked.
+    until: u64,
+    /// The state of a xorshift generator: what is picked need not be secret.
+    state: u64,
+}
+
+impl Sampler {
+    /// `seed` is any number.
+    pub(crate) fn new(samples: &Samples, seed: u64) -> Sampler {
+        let mut sampler = Sampler { one_of: samples.limits.one_of, until: u64::MAX, state: seed | 1 };
+        if sampler.one_of > 0 {
+            sampler.until = sampler.distance() - 1;
+        }
+        sampler
+    }
+
+    /// Keeps those of an envelope's messages that are picked.
+    #[inline]
+    pub(crate) fn offer(&mut self, samples: &Samples, envelope: &Envelope) {
+        let len = envelope.len() as u64;
+        if self.until >= len {
+            // Without samples this counts down for longer than any server runs.
+            self.until -= len;
+        } else {
+            self.pick(samples, envelope, len);
+        }
+    }
+
+    #[cold]
+    fn pick(&mut self, samples: &Samples, envelope: &Envelope, len: u64) {
+        while self.until < len {
+            let index = usize::try_from(self.until).unwrap_or(usize::MAX);
+            samples.keep(envelope.single(index));
+            self.until += self.distance();
+        }
+        self.until -= len;
+    }
+
+    /// From 1 to twice the mean.
+    fn distance(&mut self) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        1 + self.state % (self.one_of.saturating_mul(2) - 1).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::codec::QoS;
+    use super::super::super::envelope::{EnvelopeBuilder, Interest, Marks, Origin};
+    use super::*;
+
+    fn envelope(first: u64, count: u64) -> Envelope {
+        let mut builder = EnvelopeBuilder::default();
+        for number in first..first + count {
+            let marks = Marks { qos: QoS::AtMostOnce, retain: false, interest: Interest::default() };
+            builder.push("a/b", number.to_string().as_bytes(), b"", marks);
+        }
+        let first_id = EventId::new(1, u128::from(first));
+        builder.seal(&Origin { publisher: 1, client_id: "c", user: None, hops: 0, first_id })
+    }
+
+    #[test]
+    fn one_of_one_is_all_and_the_oldest_go() {
+        let samples = Samples::new(SampleLimits { one_of: 1, count_max: 3, bytes_max: 1 << 20 });
+        let mut sampler = Sampler::new(&samples, 5);
+        for first in [0, 2] {
+            sampler.offer(&samples, &envelope(first, 2));
+        }
+        let newest: Vec<_> =
+            samples.newest(9).iter().map(|kept| kept.message(0).payload().to_vec()).collect();
+        assert_eq!(newest, [b"3", b"2", b"1"]);
+        assert!(samples.find(EventId::new(1, 0)).is_none());
+        let found = samples.find(EventId::new(1, 1)).unwrap();
+        assert_eq!((found.len(), found.message(0).payload()), (1, &b"1"[..]));
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let bytes_max = 3 * envelope(0, 1).single(0).bytes().len();
+        let samples = Samples::new(SampleLimits { one_of: 1, count_max: 100, bytes_max });
+        Sampler::new(&samples, 5).offer(&samples, &envelope(0, 9));
+        assert_eq!(samples.newest(100).len(), 3);
+        let samples = Samples::new(SampleLimits { one_of: 1, count_max: 100, bytes_max: 1 });
+        Sampler::new(&samples, 5).offer(&samples, &envelope(0, 9));
+        assert!(samples.newest(100).is_empty(), "what alone is too large is not kept");
+    }
+
+    #[test]
+    fn about_as_many_are_picked_as_was_asked() {
+        for (one_of, expected) in [(0, 0..=0), (10, 900..=1_100), (1_000, 1..=30)] {
+            let samples = Samples::new(SampleLimits { one_of, count_max: 10_000, bytes_max: 1 << 30 });
+            let mut sampler = Sampler::new(&samples, 77);
+            let mut first = 0;
+            while first < 10_000 {
+                sampler.offer(&samples, &envelope(first, 1 + first % 7));
+                first += 1 + first % 7;
+            }
+            let count = samples.newest(20_000).len();
+            assert!(expected.contains(&count), "one of {one_of}: {count}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod audit;
 mod ledger;
 mod load;
 mod random;
+mod rules;
 mod sessions;
 
 use std::fs::{self, OpenOptions};

@@ -26,9 +26,9 @@ use world::{Phase, Scene, World};
 /// How often the server is killed if nobody says how often.
 const KILLS: u64 = 12;
 /// Set, it says how often the server is killed.
-const KILLS_VARIABLE: &str = "POINTSMAN_CRASH_KILLS";
+pub(super) const KILLS_VARIABLE: &str = "POINTSMAN_CRASH_KILLS";
 /// Set, it is the seed of an earlier run.
-const SEED_VARIABLE: &str = "POINTSMAN_CRASH_SEED";
+pub(super) const SEED_VARIABLE: &str = "POINTSMAN_CRASH_SEED";
 /// Publishers at a time.
 const PUBLISHERS: u32 = 4;
 /// A kill comes when at most this many messages of its round were acknowledged.
@@ -109,7 +109,8 @@ async fn what_was_acknowledged_reaches_every_session_over_full_disks() {
     println!("{falls} full disks, {}", run.world.books);
 }
 
-fn number_in(variable: &str) -> Option<u64> {
+/// What a variable of the environment says, decimal or hexadecimal.
+pub(super) fn number_in(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),

@@ -1,0 +1,104 @@
+//! What the clients know: how often each number was sent, what was acknowledged, and which entries were heard of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// A message: its publisher, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Said {
+    pub(super) from: u32,
+    pub(super) number: u32,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.from, self.number)
+    }
+}
+
+/// The books of all clients.
+#[derive(Default)]
+pub(super) struct Books {
+    pages: Mutex<Pages>,
+    acknowledged: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    /// How often each message was put on the wire.
+    pub(super) sent: BTreeMap<Said, u32>,
+    pub(super) acknowledged: BTreeSet<Said>,
+    /// What rules published, by the id of the entry that they published it for.
+    pub(super) heard: BTreeMap<String, Said>,
+    /// What must never happen, and did.
+    faults: Vec<String>,
+}
+
+impl Books {
+    /// Notes that a message is put on the wire, perhaps again.
+    pub(super) fn send(&self, said: Said) {
+        *self.pages().sent.entry(said).or_default() += 1;
+    }
+
+    pub(super) fn acknowledge(&self, said: Said) {
+        if !self.pages().acknowledged.insert(said) {
+            self.fault(format!("{said} is acknowledged twice"));
+        }
+        self.acknowledged.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until that many more messages are acknowledged than now.
+    pub(super) async fn advances(&self, by: u64) {
+        let mut acknowledged = self.acknowledged.subscribe();
+        let goal = *acknowledged.borrow() + by;
+        acknowledged.wait_for(|count| *count >= goal).await.expect("the sender is in these books");
+    }
+
+    /// Notes what a rule published. It may come again, but never with another content.
+    pub(super) fn hear(&self, id: &str, said: Said) {
+        let before = self.pages().heard.insert(id.to_owned(), said);
+        if let Some(before) = before.filter(|before| *before != said) {
+            self.fault(format!("{id} was {before} and is {said} now"));
+        }
+    }
+
+    pub(super) fn heard_count(&self) -> usize {
+        self.pages().heard.len()
+    }
+
+    /// Whether of each publisher the last message was heard of, before which all others are handled.
+    pub(super) fn has_heard_last(&self) -> bool {
+        let pages = self.pages();
+        let heard: BTreeSet<Said> = pages.heard.values().copied().collect();
+        let last: BTreeMap<u32, u32> = pages.sent.keys().map(|said| (said.from, said.number)).collect();
+        last.into_iter().all(|(from, number)| heard.contains(&Said { from, number }))
+    }
+
+    pub(super) fn fault(&self, what: String) {
+        self.pages().faults.push(what);
+    }
+
+    /// Fails if something has happened that never must.
+    pub(super) fn assert_faultless(&self, when: &str) {
+        const SHOWN_MAX: usize = 20;
+        let pages = self.pages();
+        let shown = &pages.faults[..pages.faults.len().min(SHOWN_MAX)];
+        assert!(shown.is_empty(), "{} faults, {when}:\n  {}", pages.faults.len(), shown.join("\n  "));
+    }
+
+    pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pages { sent, acknowledged, heard, .. } = &*self.pages();
+        let again: u32 = sent.values().map(|times| times - 1).sum();
+        let (sent, acknowledged, heard) = (sent.len(), acknowledged.len(), heard.len());
+        write!(f, "{sent} sent, {again} times again, {acknowledged} acknowledged, {heard} outputs heard")
+    }
+}

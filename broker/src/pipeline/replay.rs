@@ -81,7 +81,7 @@ impl Pipeline {
     }
 
     /// A place of the log before which every message is older than a time. Times rise along the log.
-    fn seq_at(&self, since_ms: u64) -> Result<Seq, ReadError> {
+    pub(super) fn seq_at(&self, since_ms: u64) -> Result<Seq, ReadError> {
         let (mut low, mut high) = (self.store.first(), self.store.durable_end() + 1);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -367,6 +367,8 @@ fn open_store(config: &Config, clock: &Arc<Clock>) -> Result<Arc<Store>, StartEr
     options.log_bytes_max = section.log_mib_max << 20;
     options.log_age_max = Duration::from_secs(section.log_hours_max.max(1) * 3600);
     options.cache_bytes = section.cache_mib << 20;
+    // Rules are told of rows whose time was over while the server was down.
+    options.sweep_waits = true;
     // A record holds what one read gave, and a packet may be as large as this.
     options.record_bytes_max = options.record_bytes_max.max(config.limits.packet_bytes_max * 2);
     options.pending_bytes_max = options.pending_bytes_max.max(options.record_bytes_max);

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bus;
 mod client;
 mod dead_letters;
 mod explain;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 use pointsman_config::{Config, DEFAULT_TOML};
 use tracing_subscriber::EnvFilter;
 
+use bus::BusCommand;
 use dead_letters::DeadLettersCommand;
 use explain::ExplainCommand;
 use rules::RulesCommand;
@@ -49,6 +51,11 @@ enum Command {
         /// The configuration file; every setting has a default.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// Puts events on the bus, and gives a rule again what was on it.
+    Bus {
+        #[command(subcommand)]
+        command: BusCommand,
     },
     /// Checks a configuration file, or prints the default one.
     Config {
@@ -91,6 +98,7 @@ pub fn main() -> ExitCode {
             print!("{DEFAULT_TOML}");
             Ok(())
         }
+        Command::Bus { command } => command.run(),
         Command::DeadLetters { command } => command.run(),
         Command::Explain(command) => command.run(),
         Command::Rules { command } => command.run(),

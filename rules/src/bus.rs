@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -37,6 +38,20 @@ pub struct Entry {
     pub time_ms: Option<i64>,
     /// What it is about.
     pub resources: Vec<String>,
+}
+
+/// An entry on its way.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct EntryJson {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+    event_bus_name: Option<String>,
+    time: Option<Value>,
+    resources: Option<Vec<String>>,
+    #[expect(dead_code, reason = "callers may send it")]
+    trace_header: Option<String>,
 }
 
 /// Why one entry is not put. The others of its call are.
@@ -81,6 +96,24 @@ pub enum CallError {
 }
 
 impl Entry {
+    /// Reads an entry as `PutEvents` has it: `Source`, `DetailType`, `Detail`, `EventBusName`, `Resources`, and `Time` in
+    /// seconds since 1970 or as text such as `2026-03-01T10:00:00Z`. `TraceHeader` is taken and means nothing here.
+    ///
+    /// # Errors
+    /// Names the member that is unknown or of the wrong type.
+    pub fn from_json(entry: &Value) -> Result<Self, String> {
+        let wrong = |error: serde_json::Error| format!("an entry is not as PutEvents has it: {error}");
+        let read: EntryJson = EntryJson::deserialize(entry).map_err(wrong)?;
+        Ok(Self {
+            source: read.source,
+            detail_type: read.detail_type,
+            detail: read.detail,
+            bus: read.event_bus_name,
+            time_ms: read.time.as_ref().map(time_of).transpose()?,
+            resources: read.resources.unwrap_or_default(),
+        })
+    }
+
     /// What it counts for in the size of its call.
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -206,6 +239,18 @@ pub fn check_call(entries: &[Entry]) -> Result<(), CallError> {
         return Err(CallError::TooLarge);
     }
     Ok(())
+}
+
+fn time_of(time: &Value) -> Result<i64, String> {
+    /// The end of the year 9999, which later times cannot be written as.
+    const SECONDS_MAX: f64 = 253_402_300_799.0;
+    let text = time.as_str().and_then(|text| text.parse().ok()).map(Timestamp::as_millisecond);
+    let seconds = time.as_f64().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
+    #[expect(clippy::cast_possible_truncation, reason = "it is checked that it fits")]
+    let milliseconds = seconds.map(|seconds| (seconds * 1000.0) as i64);
+    text.or(milliseconds).ok_or_else(|| {
+        format!("Time is {time}: give seconds since 1970 or a text such as \"2026-03-01T10:00:00Z\"")
+    })
 }
 
 fn rfc3339_seconds(time_ms: i64) -> String {

@@ -88,6 +88,26 @@ impl Event {
         Self(Kind::Bus(Arc::new(SharedMessage::new(message))))
     }
 
+    /// The same message or event of a bus, given to a rule once more by the replay of that name. An event of a bus says so
+    /// itself then, as its member `replay-name`. What is neither stays as it is.
+    #[must_use]
+    pub fn replayed(&self, name: &str) -> Self {
+        match &self.0 {
+            Kind::Message(shared) => {
+                let replay = Some(Text::from(name));
+                Self(Kind::Message(Arc::new(SharedMessage {
+                    replay,
+                    ..SharedMessage::new(shared.message.clone())
+                })))
+            }
+            Kind::Bus(shared) => {
+                let payload = with_replay_name(&shared.message.payload, name);
+                Self::bus(Message { payload, ..shared.message.clone() })
+            }
+            Kind::Batch(_) | Kind::Change(_) | Kind::Lifecycle(..) | Kind::Tick(_) => self.clone(),
+        }
+    }
+
     /// A row was written or deleted.
     pub fn change(change: Change) -> Self {
         Self(Kind::Change(Arc::new(change)))
@@ -163,17 +183,28 @@ impl Event {
     }
 }
 
+/// An event of a bus with a first member more; what is no JSON object stays as it is.
+fn with_replay_name(event: &Bytes, name: &str) -> Bytes {
+    let Some(members) = event.trim_ascii_start().strip_prefix(b"{") else { return event.clone() };
+    let comma = if members.trim_ascii_start().starts_with(b"}") { "" } else { "," };
+    let mut text = format!("{{\"replay-name\":{}{comma}", serde_json::Value::from(name)).into_bytes();
+    text.extend_from_slice(members);
+    Bytes::from(text)
+}
+
 /// A message with what scripts have asked for so far.
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
     pub(crate) message: Message,
+    /// The replay that gives it once more.
+    pub(crate) replay: Option<Text>,
     id: OnceLock<ImmutableString>,
     json: Mutex<Json>,
 }
 
 impl SharedMessage {
     fn new(message: Message) -> Self {
-        Self { message, id: OnceLock::new(), json: Mutex::default() }
+        Self { message, replay: None, id: OnceLock::new(), json: Mutex::default() }
     }
 
     pub(crate) fn id(&self) -> ImmutableString {

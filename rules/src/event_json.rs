@@ -48,6 +48,9 @@ struct MessageJson {
     qos: u8,
     #[serde(default)]
     retain: bool,
+    /// The replay that gives it once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
     time: Option<i64>,
     id: Option<String>,
 }
@@ -156,7 +159,12 @@ impl Event {
             "batch" => Ok(Self::batch(read::<BatchJson>(&kind, members)?.into_batch(defaults)?)),
             "bus" => Ok(Self::bus(read::<BusJson>(&kind, members)?.into_message(defaults)?)),
             "change" => Ok(Self::change(read::<ChangeJson>(&kind, members)?.into_change(defaults)?)),
-            "message" => Ok(Self::message(read::<MessageJson>(&kind, members)?.into_message(defaults)?)),
+            "message" => {
+                let read = read::<MessageJson>(&kind, members)?;
+                let replay = read.replay.clone();
+                let event = Self::message(read.into_message(defaults)?);
+                Ok(replay.map_or_else(|| event.clone(), |name| event.replayed(&name)))
+            }
             "tick" => Ok(Self::tick(read::<TickJson>(&kind, members)?.into_tick(defaults)?)),
             "connect" => lifecycle(Self::connect),
             "disconnect" => lifecycle(Self::disconnect),
@@ -171,7 +179,10 @@ impl Event {
             Kind::Batch(batch) => ("batch", to_value(&BatchJson::of(batch))),
             Kind::Bus(shared) => ("bus", to_value(&BusJson::of(&shared.message))),
             Kind::Change(change) => ("change", to_value(&ChangeJson::of(change))),
-            Kind::Message(shared) => ("message", to_value(&MessageJson::of(&shared.message))),
+            Kind::Message(shared) => {
+                let replay = shared.replay.as_ref().map(ToString::to_string);
+                ("message", to_value(&MessageJson { replay, ..MessageJson::of(&shared.message) }))
+            }
             Kind::Tick(tick) => ("tick", to_value(&TickJson::of(tick))),
             Kind::Lifecycle(on, lifecycle) => (lifecycle_kind(on), to_value(&LifecycleJson::of(lifecycle))),
         };
@@ -194,6 +205,7 @@ impl MessageJson {
             user: message.user.as_ref().map(ToString::to_string),
             qos: message.qos,
             retain: message.retain,
+            replay: None,
             time: Some(message.time_ms),
             id: Some(message.id.to_string()),
         }
@@ -441,6 +453,21 @@ mod tests {
             "id": EventId::new(9, 1).to_string(),
         });
         assert_eq!(read(&value).unwrap().to_json(), value);
+    }
+
+    #[test]
+    fn what_a_replay_gives_says_so_and_survives_as_json() {
+        let event =
+            read(&json!({ "kind": "message", "topic": "a", "payload": "x" })).unwrap().replayed("r-1");
+        assert_eq!(event.to_json()["replay"], "r-1");
+        assert_eq!(read(&event.to_json()).unwrap().to_json(), event.to_json());
+        for (whole, told) in [
+            (json!({}), json!({ "replay-name": "r \"1\"" })),
+            (json!({ "source": "s" }), json!({ "replay-name": "r \"1\"", "source": "s" })),
+        ] {
+            let event = read(&json!({ "kind": "bus", "bus": "b", "event": whole })).unwrap();
+            assert_eq!(event.replayed("r \"1\"").to_json()["event"], told);
+        }
     }
 
     #[test]

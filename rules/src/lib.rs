@@ -41,7 +41,7 @@ pub use event_id::{EventId, EventIdError};
 pub use event_json::{EventDefaults, EventJsonError};
 pub use limits::Limits;
 pub use memory_tables::{MemoryTables, MemoryTablesError};
-pub use natives::{is_notify_topic, parse_duration};
+pub use natives::{is_notify_topic, parse_duration, parse_time};
 pub use rule::{Index, RULE_NAME_LEN_MAX, Rule, RuleName, RuleNameError};
 pub use rule_set::{RuleIndex, RuleSet, TriggerIndex};
 pub use schedule::{Missed, Schedule, ScheduleError};

@@ -1,5 +1,6 @@
 //! The cases: one binary, one module for each feature.
 
+mod bus;
 mod chat;
 mod chat_limits;
 mod cli;

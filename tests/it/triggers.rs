@@ -89,6 +89,71 @@ async fn a_rule_sees_what_changes_in_a_table() {
     .await;
 }
 
+/// Keeps rows for a moment, and says what becomes of them.
+const SHORT_LIVED: &str = r#"
+    on_message("keep/{name}", "keep");
+    on_message("ask/{name}", "ask");
+    on_change("moments", "changed");
+    fn keep(msg) { table("moments").put(msg.params.name, "", msg.json, #{ ttl: "300ms" }); }
+    fn ask(msg) { publish("times", table("told").get(msg.params.name)?.count ?? 0, #{ qos: 1 }); }
+    fn changed(change) {
+        if change.kind != "REMOVE" { return; }
+        let t = table("told");
+        t.add(change.hash, "", "count", 1);
+        publish("over", `${change.hash} ${change.before} ${change.after} ${change.expired} ${t.get(change.hash).count}`, #{ qos: 1 });
+    }
+"#;
+
+#[tokio::test]
+async fn a_rule_is_told_once_of_a_row_whose_time_is_over() {
+    let server = TestServer::builder().rule("moments", SHORT_LIVED).start().await;
+    let mut listener = listener(&server, "over").await;
+    let mut client = server.mqtt("client").await;
+    for (name, value) in [("a", "1"), ("b", "3")] {
+        client.publish(&format!("keep/{name}"), value).await;
+    }
+    let mut told = [listener.recv().await.text().to_owned(), listener.recv().await.text().to_owned()];
+    told.sort();
+    assert_eq!(told, ["a 1  true 1", "b 3  true 1"]);
+    // Two more looks: what was told is not told again.
+    client.publish("keep/c", "4").await;
+    assert_eq!(listener.recv().await.text(), "c 4  true 1");
+}
+
+/// How often a row of [`SHORT_LIVED`] was told to be over.
+async fn times_told(server: &ServerProcess, name: &str) -> String {
+    let mut client = server.mqtt("asker").await;
+    client.subscribe("times", QoS::AtLeastOnce).await;
+    client.publish(&format!("ask/{name}"), "").await;
+    client.recv_on("times").await.text().to_owned()
+}
+
+#[tokio::test]
+async fn a_rule_is_told_once_of_a_row_whose_time_was_over_while_the_server_was_down() {
+    let mut server = ServerProcess::start(env!("CARGO_BIN_EXE_server")).await;
+    server.add_rule("moments", SHORT_LIVED).await;
+    let mut client = server.mqtt("client").await;
+    client.publish("keep/a", "1").await;
+    server.kill().await;
+    server.run().await;
+    for _ in 0..2 {
+        eventually("the end of the row is told", async || match times_told(&server, "a").await {
+            told if told == "1" => Ok(()),
+            told => Err(told),
+        })
+        .await;
+        server.restart().await;
+    }
+    // The end of another is looked for after that of the first would be found again.
+    server.mqtt("client").await.publish("keep/b", "2").await;
+    eventually("the end of another row is told", async || match times_told(&server, "b").await {
+        told if told == "1" => Ok(()),
+        told => Err(told),
+    })
+    .await;
+    assert_eq!(times_told(&server, "a").await, "1");
+}
+
 #[tokio::test]
 async fn a_batch_is_complete_by_count_by_bytes_or_by_time() {
     let server = TestServer::builder()

@@ -230,6 +230,7 @@ impl Pipeline {
         }
         self.active.store(Arc::new(ActiveRules::new(rules)));
         self.bump_generation();
+        self.keep_watched_rows();
         for active in fresh {
             info!(rule = %active.rule.name, version = %active.rule.version, "rule active");
             self.resume(active);

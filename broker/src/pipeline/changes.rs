@@ -44,7 +44,13 @@ pub(super) fn read(topic: &str, payload: &[u8], time_ms: i64, id: EventId) -> Re
 }
 
 /// The message that tells of a change; `None` if nothing has changed.
-fn tell(hash: &str, sort: &str, before: Option<&Bytes>, after: Option<&Bytes>) -> Option<Vec<u8>> {
+pub(super) fn tell(
+    hash: &str,
+    sort: &str,
+    before: Option<&Bytes>,
+    after: Option<&Bytes>,
+    expired: bool,
+) -> Option<Vec<u8>> {
     if before == after {
         return None;
     }
@@ -64,7 +70,7 @@ fn tell(hash: &str, sort: &str, before: Option<&Bytes>, after: Option<&Bytes>) -
         sort: sort.to_owned(),
         before: old.as_deref(),
         after: new.as_deref(),
-        expired: false,
+        expired,
     };
     serde_json::to_vec(&told).ok()
 }
@@ -88,7 +94,7 @@ impl Pipeline {
             Some(own) => value_of(own).cloned(),
             None => tables.get(table, hash, sort).map_err(|error| error.to_string())?,
         };
-        if let Some(told) = tell(hash, sort, before.as_ref(), value_of(write)) {
+        if let Some(told) = tell(hash, sort, before.as_ref(), value_of(write), false) {
             let topic = format!("{CHANGES_PREFIX}{table}");
             let Interest { durable, rules } = active.interest(&topic);
             let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest: Interest { durable, rules } };
@@ -122,13 +128,18 @@ mod tests {
         for (before, after, kind) in
             [(None, Some(&one), "INSERT"), (Some(&one), Some(&two), "MODIFY"), (Some(&two), None, "REMOVE")]
         {
-            let told = tell("h", "s", before, after).unwrap();
+            let told = tell("h", "s", before, after, kind == "REMOVE").unwrap();
             let change = read("$changes/t", &told, 5, EventId::from_u128(6)).unwrap();
             assert_eq!((change.kind().to_string().as_str(), change.table.as_str()), (kind, "t"));
             assert_eq!((change.old.as_ref(), change.new.as_ref()), (before, after));
+            assert_eq!(change.expired, kind == "REMOVE");
             assert_eq!((change.hash.as_str(), change.sort.as_str(), change.time_ms), ("h", "s", 5));
         }
-        assert_eq!(tell("h", "s", Some(&one), Some(&one)), None, "a write that changes nothing is no change");
-        assert_eq!(tell("h", "s", None, None), None);
+        assert_eq!(
+            tell("h", "s", Some(&one), Some(&one), false),
+            None,
+            "a write that changes nothing is no change"
+        );
+        assert_eq!(tell("h", "s", None, None, false), None);
     }
 }

@@ -102,7 +102,7 @@ impl Order {
 
 impl Pipeline {
     /// Gives an entry its place in the log.
-    fn enter(&self, entry: &Entry) -> Result<Appended, AppendError> {
+    pub(super) fn enter(&self, entry: &Entry) -> Result<Appended, AppendError> {
         let record = |messages| Record {
             messages,
             writes: entry.writes.clone(),
@@ -141,7 +141,11 @@ impl Pipeline {
     }
 
     /// Waits until an entry is on disk and on the spine.
-    async fn log(&self, entry: Entry, first: Result<Appended, AppendError>) -> Result<Seq, LogRefused> {
+    pub(super) async fn log(
+        &self,
+        entry: Entry,
+        first: Result<Appended, AppendError>,
+    ) -> Result<Seq, LogRefused> {
         let mut attempt = first;
         let appended = loop {
             match attempt {

@@ -11,9 +11,12 @@ mod activate;
 mod active;
 mod batches;
 mod boards;
+mod bus;
+mod bus_replay;
 mod changes;
 mod compare;
 mod dead_letters;
+mod expiry;
 mod explain;
 mod ingest;
 mod lanes;
@@ -48,6 +51,8 @@ use serde::Serialize;
 
 pub use activate::{ActivationError, SaveError};
 pub use active::{Checked, LoadError, RuleFile, check_rules, load_library, load_rule, rule_files};
+pub use bus::PutEventsError;
+pub use bus_replay::{BusReplay, BusReplayError, BusReplayRequest, BusReplayState};
 pub use compare::{Comparison, Difference};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
 pub use explain::{ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Sample};
@@ -117,6 +122,7 @@ pub struct Pipeline {
     engine: Arc<Engine>,
     versions: Versions,
     dead_letters: DeadLetters,
+    bus_replays: bus_replay::BusReplays,
     activation: Mutex<Activation>,
     /// The draft that is being tried on live traffic.
     shadow: ArcSwapOption<Shadow>,
@@ -186,6 +192,7 @@ impl Pipeline {
             engine: Arc::new(engine(parts.limits)),
             versions: Versions::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.versions),
             dead_letters,
+            bus_replays: bus_replay::BusReplays::default(),
             activation: Mutex::default(),
             shadow: ArcSwapOption::empty(),
             store: parts.store,
@@ -232,6 +239,7 @@ impl Pipeline {
         self.recover()?;
         batches::start(self);
         times::start(self);
+        expiry::start(self);
         let settler = Arc::downgrade(self);
         spawn("settle", move || settle_until_gone(&settler));
         Ok(())
@@ -308,6 +316,7 @@ impl Pipeline {
 
     /// Handles what waits, and tells the store how far the rules have come.
     pub fn stop(&self) {
+        self.stop_bus_replays();
         self.close_batches();
         if let Some(workers) = self.workers.get() {
             workers.stop();

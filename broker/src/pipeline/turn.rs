@@ -198,7 +198,11 @@ impl Pipeline {
     }
 
     /// Appends, waiting while the store is full: there is nobody to refuse.
-    fn append_patiently(&self, record: Record, messages: Option<&Envelope>) -> Result<Appended, AppendError> {
+    pub(super) fn append_patiently(
+        &self,
+        record: Record,
+        messages: Option<&Envelope>,
+    ) -> Result<Appended, AppendError> {
         let mut prepared = self.store.prepare(record)?;
         loop {
             let appended = match messages {
@@ -212,7 +216,7 @@ impl Pipeline {
         }
     }
 
-    fn sealed(&self, commit: &mut Commit, hops: u8) -> Envelope {
+    pub(super) fn sealed(&self, commit: &mut Commit, hops: u8) -> Envelope {
         let first_id = self.ids.take(self.clock.now_ms(), commit.publishes.len());
         let origin = Origin { publisher: SERVER, client_id: "", user: None, hops: hops + 1, first_id };
         commit.publishes.seal(&origin)

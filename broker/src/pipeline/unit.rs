@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::active::ActiveRule;
 use super::batches::Item;
+use super::bus_replay::Given;
 use super::lanes::Work;
 use super::progress::Input;
 use super::route::{is_durable, logged_event, message_event};
@@ -34,6 +35,8 @@ pub(crate) enum Events {
     Messages(Envelope, Box<[u32]>),
     /// Messages that are one event, and when they were complete in milliseconds.
     Batch(Vec<Item>, u64),
+    /// A message of an envelope that is given once more, by the replay of that name.
+    Again(Envelope, u32, Given),
     /// An event that nobody was promised.
     One(Event),
     /// A time that has come; that it was handled is noted with what its run does.
@@ -63,7 +66,7 @@ impl Unit {
     pub(crate) fn len(&self) -> usize {
         match &self.events {
             Events::Messages(_, indices) => indices.len(),
-            Events::Batch(..) | Events::One(_) | Events::Time(..) => 1,
+            Events::Again(..) | Events::Batch(..) | Events::One(_) | Events::Time(..) => 1,
         }
     }
 
@@ -82,6 +85,9 @@ impl Unit {
                 let first = items.first().map(|item| item.envelope.id(item.index as usize));
                 let time_ms = i64::try_from(*time_ms).unwrap_or(i64::MAX);
                 Event::batch(Batch { messages, time_ms, id: first.unwrap_or(EventId::from_u128(0)) })
+            }
+            Events::Again(envelope, index, given) => {
+                logged_event(on, envelope, *index as usize, texts).replayed(given.name())
             }
             Events::One(event) => event.clone(),
             Events::Time(event, scheduled_ms) => {
@@ -103,7 +109,7 @@ impl Unit {
             Events::Batch(items, _) => {
                 items.iter().filter_map(|item| Some((item.promised?, item.index))).collect()
             }
-            Events::One(_) | Events::Time(..) => SmallVec::new(),
+            Events::Again(..) | Events::One(_) | Events::Time(..) => SmallVec::new(),
         }
     }
 

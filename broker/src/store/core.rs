@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::disk::Disk;
 use super::error::{AppendError, CommitError, ReadError, Waiting};
+use super::expiry::Kept;
 use super::group::{Appended, Group};
 use super::keys;
 use super::log::{self, Segments};
@@ -25,6 +26,8 @@ pub struct Prepared {
     frame: Vec<u8>,
     /// What it depends on, by row key.
     reads: Vec<(Vec<u8>, ReadCheck)>,
+    /// What it depends on of rows whose time is over, by row key.
+    ended: Vec<(Vec<u8>, ReadCheck)>,
     change: Option<Change>,
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Core {
     /// Something was queued for the tables, or the store is closing.
     pub(super) queued: Condvar,
     pub(super) holds: Mutex<HashMap<String, Seq>>,
+    /// Of which tables expired rows stay until they are taken.
+    pub(super) kept: Mutex<Kept>,
     /// Wakes those who wait for room.
     pub(super) room: Notify,
     /// Wakes those who wait for records to be on disk.
@@ -150,9 +155,10 @@ impl Core {
         record.encode(&mut frame);
         let bytes = frame.len() - log::FRAME_OVERHEAD_BYTES;
         too_large("the record", bytes, self.options.record_bytes_max)?;
-        let reads = std::mem::take(&mut record.reads).into_iter();
-        let reads = reads.map(|read| (keys::row(&read.table, &read.hash, &read.sort), read)).collect();
-        Ok(Prepared { frame, reads, change: change_of(0, record) })
+        let keyed = |read: ReadCheck| (keys::row(&read.table, &read.hash, &read.sort), read);
+        let reads = std::mem::take(&mut record.reads).into_iter().map(keyed).collect();
+        let ended = std::mem::take(&mut record.ended).into_iter().map(keyed).collect();
+        Ok(Prepared { frame, reads, ended, change: change_of(0, record) })
     }
 
     /// Gives a record its place and makes its writes visible. Waits for no disk.
@@ -165,7 +171,8 @@ impl Core {
             return Err(AppendError::Failed(Arc::clone(error)));
         }
         self.check_room(&intake, prepared.frame.len(), prepared.change.is_some())?;
-        self.check_reads(&prepared.reads)?;
+        self.check_reads(&prepared.reads, Some(self.now_ms()))?;
+        self.check_reads(&prepared.ended, None)?;
         let (frame, mut change) = (std::mem::take(&mut prepared.frame), prepared.change.take());
         let seq = intake.end + 1;
         if let Some(change) = &mut change {
@@ -218,14 +225,13 @@ impl Core {
         Ok(())
     }
 
-    /// Compares what was seen with what is, while nobody else can append.
-    fn check_reads(&self, reads: &[(Vec<u8>, ReadCheck)]) -> Result<(), AppendError> {
-        if reads.is_empty() {
-            return Ok(());
-        }
-        let now_ms = self.now_ms();
+    /// Compares what was seen with what is, while nobody else can append. Without a time, rows count however old they are.
+    fn check_reads(&self, reads: &[(Vec<u8>, ReadCheck)], now_ms: Option<u64>) -> Result<(), AppendError> {
         for (key, read) in reads {
-            if self.version(key, now_ms)? != read.version {
+            let found = self.version(key)?;
+            let is_seen = |at: Option<u64>| now_ms.is_none_or(|now_ms| at.is_none_or(|at| at > now_ms));
+            let found = found.filter(|(_, expires_at_ms)| is_seen(*expires_at_ms)).map(|(seq, _)| seq);
+            if found != read.version {
                 self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
                 let ReadCheck { table, hash, sort, .. } = read.clone();
                 return Err(AppendError::Conflict { table, hash, sort });
@@ -234,16 +240,13 @@ impl Core {
         Ok(())
     }
 
-    fn version(&self, key: &[u8], now_ms: u64) -> Result<Option<Seq>, ReadError> {
+    /// The version of a row that was not removed, and when its time is over.
+    fn version(&self, key: &[u8]) -> Result<Option<(Seq, Option<u64>)>, ReadError> {
         if let Some(version) = self.overlay().get(key) {
-            let live = version.live.as_ref().filter(|live| !live.has_expired(now_ms));
-            return Ok(live.map(|_| version.seq));
+            return Ok(version.live.as_ref().map(|live| (version.seq, live.expires_at_ms)));
         }
         let tables = self.tables();
-        let tables = tables.as_ref().ok_or(ReadError::Closed)?;
-        let found = tables.version(key)?;
-        let live = found.filter(|(_, expires_at_ms)| expires_at_ms.is_none_or(|at| at > now_ms));
-        Ok(live.map(|(seq, _)| seq))
+        Ok(tables.as_ref().ok_or(ReadError::Closed)?.version(key)?)
     }
 
     /// After a refused write: takes back all that is not on disk and refuses more. `unsynced` was written, not synced.

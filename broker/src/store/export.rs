@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use super::disk::{Disk, DiskFile, read_full};
 use super::error::{MaintainError, OpenError};
+use super::expiry::Expired;
 use super::keys;
 use super::record::{Reader, Seq, put_bytes, put_varint};
 use super::tables::{Live, Stored, Tables};
@@ -61,7 +62,7 @@ pub(super) fn write(
     store: &Path,
     tables: &Tables,
     seq: Seq,
-    now_ms: u64,
+    expired: &Expired,
 ) -> Result<(), MaintainError> {
     let directory = directory(store);
     let path = directory.join(name(seq));
@@ -72,7 +73,7 @@ pub(super) fn write(
         Err(error) => return Err(written(error)),
     };
     let mut out = Blocks { file, block: Vec::with_capacity(BLOCK_BYTES) };
-    let outcome = out.fill(tables, seq, now_ms);
+    let outcome = out.fill(tables, seq, expired);
     let outcome = outcome.and_then(|()| {
         out.file.sync_data().map_err(Broken::Io)?;
         disk.rename(&temporary, &path).map_err(Broken::Io)?;
@@ -113,7 +114,7 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn fill(&mut self, tables: &Tables, seq: Seq, now_ms: u64) -> Result<(), Broken> {
+    fn fill(&mut self, tables: &Tables, seq: Seq, expired: &Expired) -> Result<(), Broken> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&MAGIC);
         header.extend_from_slice(&FORMAT.to_le_bytes());
@@ -122,7 +123,7 @@ impl Blocks {
         self.file.append(&header).map_err(Broken::Io)?;
         for pair in tables.range(&[keys::ROW], &[keys::ROW + 1]) {
             let (key, stored) = pair?;
-            if !stored.live.has_expired(now_ms) {
+            if !expired.goes(&key, &stored) {
                 self.block.push(ENTRY_ROW);
                 put_bytes(&mut self.block, &key);
                 put_varint(&mut self.block, stored.version);

@@ -44,6 +44,19 @@ pub(super) fn sort_of(key: &[u8], partition: &[u8]) -> Option<String> {
     rest.is_empty().then_some(sort)
 }
 
+/// The table, hash and sort of a row's key.
+pub(super) fn row_parts(key: &[u8]) -> Option<(String, String, String)> {
+    let (table, rest) = take_str(key.strip_prefix(&[ROW])?)?;
+    let (hash, rest) = take_str(rest)?;
+    let (sort, rest) = take_str(rest)?;
+    rest.is_empty().then_some((table, hash, sort))
+}
+
+/// The table of a row's key.
+pub(super) fn table_of(key: &[u8]) -> Option<String> {
+    Some(take_str(key.strip_prefix(&[ROW])?)?.0)
+}
+
 /// The key of a part of a row's value.
 pub(super) fn chunk(row: &[u8], version: Seq, index: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(row.len() + 12);

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::core::{Core, lock};
 use super::error::{MaintainError, TablesError};
+use super::expiry::Expired;
 use super::log::Keep;
 use super::tables::guarded;
 use super::{checkpoint, export};
@@ -96,12 +97,13 @@ impl Maintenance {
     /// Removes expired rows, in short steps, up to the limit of one sweep. Returns how many went.
     pub(super) fn sweep(&self, core: &Core) -> Result<usize, MaintainError> {
         let _turn = lock(&self.turn);
+        let kept = lock(&core.kept).clone();
         let mut swept = 0;
         while swept < core.options.sweep_rows_max {
             let step = SWEEP_STEP_ROWS.min(core.options.sweep_rows_max - swept);
             let tables = core.tables();
             let tables = tables.as_ref().ok_or(MaintainError::Closed)?;
-            let count = guarded(|| tables.sweep(core.now_ms(), step))?;
+            let count = guarded(|| tables.sweep(core.now_ms(), step, &kept))?;
             swept += count;
             core.counters.expired_swept.fetch_add(count as u64, Ordering::Relaxed);
             if count < step {
@@ -120,7 +122,8 @@ impl Maintenance {
         }
         let tables = core.tables();
         let tables = tables.as_ref().ok_or(MaintainError::Closed)?;
-        catch(|| export::write(&*core.disk, &core.options.directory, tables, seq, core.now_ms()))?;
+        let expired = Expired { now_ms: core.now_ms(), kept: lock(&core.kept).clone() };
+        catch(|| export::write(&*core.disk, &core.options.directory, tables, seq, &expired))?;
         core.exported.store(seq, Ordering::Release);
         core.counters.exports.fetch_add(1, Ordering::Relaxed);
         debug!(seq, "the tables are exported");

@@ -26,6 +26,7 @@ mod committer;
 mod core;
 mod disk;
 mod error;
+mod expiry;
 mod export;
 mod group;
 mod keys;
@@ -42,6 +43,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +52,7 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::{
     AppendError, CommitError, MaintainError, OpenError, OptionsError, ReadError, TablesError, Waiting,
 };
+pub use expiry::ExpiredRow;
 pub use group::Appended;
 pub use log::Replay;
 pub use options::{Durability, KEY_BYTES_CEILING, RECORD_BYTES_CEILING, StoreOptions};
@@ -195,6 +198,23 @@ impl Store {
     /// Removes expired rows now and returns how many went. They are not readable in any case.
     pub fn sweep(&self) -> Result<usize, MaintainError> {
         self.maintenance.sweep(&self.core)
+    }
+
+    /// Sets the tables whose expired rows stay until somebody takes them, by a record that removes them and has
+    /// [`Record::ended`] say what they were. Those of other tables are swept.
+    pub fn keep_expired(&self, tables: HashSet<String>) {
+        self.core.keep_expired(tables);
+    }
+
+    /// Up to `rows_max` rows of those tables whose time is over; those first that have waited longest. Rows that an append
+    /// is about to change are left out. May wait for the disk.
+    pub fn expired(&self, rows_max: usize) -> Result<Vec<ExpiredRow>, ReadError> {
+        self.core.expired(rows_max)
+    }
+
+    /// Counts rows that were taken as swept.
+    pub fn note_taken(&self, rows: usize) {
+        self.core.note_taken(rows);
     }
 
     /// Writes the tables out now, so that the log before them may be dropped.

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::core::{Clock, Core, Intake, Queue};
 use super::disk::Disk;
 use super::error::{MaintainError, OpenError};
+use super::expiry::Kept;
 use super::log::{self, Limits, Writer};
 use super::maintain::Maintenance;
 use super::options::StoreOptions;
@@ -48,6 +49,7 @@ pub(super) fn open(options: StoreOptions, clock: Clock, disk: Arc<dyn Disk>) -> 
     };
     let writer = Writer::open(Arc::clone(&disk), Arc::clone(&segments), limits, end, clock())
         .map_err(OpenError::io("written", &log_directory))?;
+    let kept = Mutex::new(Kept::at_first(options.sweep_waits));
     let core = Arc::new(Core {
         options,
         clock,
@@ -60,6 +62,7 @@ pub(super) fn open(options: StoreOptions, clock: Clock, disk: Arc<dyn Disk>) -> 
         queue: Mutex::new(Queue { upto: end, ..Queue::default() }),
         queued: Condvar::new(),
         holds: Mutex::default(),
+        kept,
         room: Notify::new(),
         durable_more: Notify::new(),
         counters: Counters::default(),

@@ -57,6 +57,8 @@ pub struct StoreOptions {
     pub sweep_interval: Duration,
     /// The most expired rows one sweep removes.
     pub sweep_rows_max: usize,
+    /// Nothing is swept before [`Store::keep_expired`](super::Store::keep_expired) says what is kept.
+    pub sweep_waits: bool,
     /// The tables are exported once the log has grown by this much since the last export.
     pub export_log_bytes: u64,
     /// How often a disk that refused a write is tried again.
@@ -80,6 +82,7 @@ impl StoreOptions {
             checkpoint_interval: Duration::from_secs(10),
             sweep_interval: Duration::from_secs(1),
             sweep_rows_max: 10_000,
+            sweep_waits: false,
             export_log_bytes: 256 << 20,
             retry_interval: Duration::from_millis(500),
         }

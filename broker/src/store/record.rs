@@ -28,6 +28,8 @@ pub struct Record {
     pub messages: Bytes,
     /// The rows this record depends on, as they were seen; not written to disk.
     pub reads: Vec<ReadCheck>,
+    /// The rows that must still be as they were when their time was over; not written to disk.
+    pub ended: Vec<ReadCheck>,
     /// Changes to tables, in order.
     pub writes: Vec<Write>,
     /// Messages that rules have handled by this record.
@@ -140,7 +142,7 @@ impl Record {
                 done.push(Done { count: u32::try_from(reader.varint()?).ok()?, ..single });
             }
         }
-        reader.0.is_empty().then_some(Record { messages, reads: Vec::new(), writes, done, sessions })
+        reader.0.is_empty().then_some(Record { messages, writes, done, sessions, ..Record::default() })
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use sled::{Batch, Tree};
 
 use super::error::TablesError;
+use super::expiry::Kept;
 use super::keys;
 use super::record::Seq;
 
@@ -22,6 +23,10 @@ const CHUNK_BYTES: usize = 4 << 10;
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(10);
 const RELEASE_POLL: Duration = Duration::from_millis(2);
 const HEAD_BYTES: usize = 20;
+/// Expired rows that are looked at in one step, whether they go or stay.
+const LOOK_ROWS_MAX: usize = 4096;
+/// Bytes of values after which no more expired rows are read at a time.
+const EXPIRED_BYTES_MAX: usize = 1 << 20;
 
 /// A row's value and when it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,17 +237,19 @@ impl Tables {
 
     /// Removes up to `rows_max` rows that have expired and says how many went. It goes to sled and not through the log:
     /// what has expired is a function of the rows and the time, so after a crash it is simply done again.
-    pub(super) fn sweep(&self, now_ms: u64, rows_max: usize) -> Result<usize, TablesError> {
+    pub(super) fn sweep(&self, now_ms: u64, rows_max: usize, kept: &Kept) -> Result<usize, TablesError> {
         let _alone = self.alone();
         let mut batch = Batch::default();
         let mut count = 0;
-        for pair in self.tree.range(vec![keys::EXPIRY]..keys::expiry(now_ms.saturating_add(1), &[keys::ROW]))
-        {
+        for pair in self.expiries(now_ms).take(LOOK_ROWS_MAX) {
             if count == rows_max {
                 break;
             }
             let (key, value) = pair?;
             let (_, row) = keys::expiry_parts(&key).ok_or(TablesError::Garbled)?;
+            if kept.keeps(&row) {
+                continue;
+            }
             let current = self.version(&row)?.map(|(version, _)| version);
             if current == Some(read_u64(&value, 0)?) {
                 self.forget(&row, &mut batch)?;
@@ -252,6 +259,41 @@ impl Tables {
         }
         self.tree.apply_batch(batch)?;
         Ok(count)
+    }
+
+    /// The keys and versions of up to `rows_max` rows that have expired and are kept, as far as `is_settled` says that
+    /// nothing waits to change them. Nothing changes while it looks.
+    pub(super) fn expired(
+        &self,
+        now_ms: u64,
+        rows_max: usize,
+        kept: &Kept,
+        is_settled: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<u8>, Stored)>, TablesError> {
+        let _still = self.still();
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for pair in self.expiries(now_ms).take(LOOK_ROWS_MAX) {
+            let (key, value) = pair?;
+            let (_, row) = keys::expiry_parts(&key).ok_or(TablesError::Garbled)?;
+            if !kept.keeps(&row) || !is_settled(&row) {
+                continue;
+            }
+            let version = read_u64(&value, 0)?;
+            let stored = self.get(&row)?.filter(|stored| stored.version == version);
+            let Some(stored) = stored else { continue };
+            bytes += stored.live.value.len();
+            found.push((row, stored));
+            if found.len() >= rows_max || bytes >= EXPIRED_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What says of rows that their time is over, in order of that time.
+    fn expiries(&self, now_ms: u64) -> sled::Iter {
+        self.tree.range(vec![keys::EXPIRY]..keys::expiry(now_ms.saturating_add(1), &[keys::ROW]))
     }
 
     /// Up to which record a trigger has handled everything; 0 if nothing was ever settled.

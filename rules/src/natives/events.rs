@@ -39,6 +39,9 @@ fn register_message(engine: &mut Engine) {
     engine.register_get("retain", |event: &mut MessageEvent| event.shared.message.retain);
     engine.register_get("time", |event: &mut MessageEvent| event.shared.message.time_ms);
     engine.register_get("id", |event: &mut MessageEvent| event.shared.id());
+    engine.register_get("replay", |event: &mut MessageEvent| -> Dynamic {
+        event.shared.replay.as_ref().map_or(Dynamic::UNIT, |name| name.value().into())
+    });
     engine.register_get("params", |event: &mut MessageEvent| -> Dynamic {
         let params = event.levels.params(&event.shared.message.topic);
         let member = |(name, level): (&str, &str)| (name.into(), ImmutableString::from(level).into());

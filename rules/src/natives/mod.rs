@@ -20,7 +20,7 @@ use rhai::{Dynamic, Engine, ImmutableString, Map, Variant};
 pub(crate) use events::{LifecycleEvent, MessageEvent};
 pub(crate) use notify::SUBJECT_CHARS_MAX;
 pub use notify::is_notify_topic;
-pub use options::parse_duration;
+pub use options::{parse_duration, parse_time};
 pub(crate) use others::{BatchEvent, BusEvent, ChangeEvent, TickEvent};
 pub(crate) use table::{TABLE_NAME_LEN_MAX, is_table_name};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;

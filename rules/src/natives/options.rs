@@ -114,6 +114,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(unit_ms)?))
 }
 
+/// Reads a time such as `2026-03-01T10:00:00Z`, as milliseconds since 1970.
+pub fn parse_time(text: &str) -> Option<i64> {
+    text.parse().ok().map(jiff::Timestamp::as_millisecond)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

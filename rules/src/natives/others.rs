@@ -71,6 +71,7 @@ fn register_bus(engine: &mut Engine, limits: Limits) {
         ("id", "id"),
         ("resources", "resources"),
         ("cause", "cause"),
+        ("replay", "replay-name"),
     ] {
         engine.register_get(getter, move |event: &mut BusEvent| {
             let event = whole(event, &limits)?;

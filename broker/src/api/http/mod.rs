@@ -3,6 +3,7 @@
 
 mod arrival;
 mod authority;
+mod bus;
 mod dead_letters;
 mod drafts;
 mod explain;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use axum::{Extension, Router};
 use pointsman_config::ListenerKind;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,6 +68,10 @@ use arrival::{Arrival, converse};
 fn router(api: Api) -> Router {
     Router::new()
         .route("/", any(root))
+        .route("/api/bus/events", post(bus::put))
+        .route("/api/bus/replay", post(bus::replay))
+        .route("/api/bus/replays", get(bus::replays))
+        .route("/api/bus/replays/{rule}", delete(bus::cancel))
         .route("/api/dead-letters", get(dead_letters::list).delete(dead_letters::purge))
         .route("/api/dead-letters/redrive", post(dead_letters::redrive_all))
         .route("/api/dead-letters/{id}", get(dead_letters::get).delete(dead_letters::forget))

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::{Query, Record};
-use super::fixture::{Fixture, START_MS, all, commit, get, put, put_until, saw, settle_down, writes};
+use super::super::{ExpiredRow, Query, Record};
+use super::fixture::{Fixture, START_MS, all, commit, delete, get, put, put_until, saw, settle_down, writes};
 
 #[test]
 fn a_row_is_gone_at_its_time_whether_it_waits_or_is_in_the_tables() {
@@ -71,4 +71,39 @@ fn what_expired_while_the_store_was_closed_is_not_seen_and_is_swept() {
     let store = fixture.open();
     assert_eq!(all(&store, "h"), []);
     assert_eq!(store.sweep().unwrap(), 1);
+}
+
+#[test]
+fn rows_of_some_tables_stay_until_they_are_taken() {
+    let fixture = Fixture::new();
+    let options = super::super::StoreOptions { sweep_waits: true, ..fixture.options() };
+    let store = fixture.try_open(options).unwrap();
+    commit(
+        &store,
+        writes(vec![put_until("h", "a", "1", START_MS + 1), put_until("h", "b", "2", START_MS + 2)]),
+    );
+    settle_down(&store);
+    fixture.pass(5);
+    assert_eq!(store.sweep().unwrap(), 0, "nobody has said yet what is kept");
+    store.keep_expired(["t".to_owned()].into());
+    assert_eq!(store.sweep().unwrap(), 0);
+    store.export().unwrap();
+    let found = store.expired(10).unwrap();
+    assert_eq!(
+        found.iter().map(|row| (&*row.sort, &row.value[..])).collect::<Vec<_>>(),
+        [("a", &b"1"[..]), ("b", b"2")]
+    );
+    assert_eq!(all(&store, "h"), [], "readers do not see them");
+    let take = |row: &ExpiredRow| Record {
+        ended: vec![saw(&row.hash, &row.sort, Some(row.version))],
+        ..writes(vec![delete(&row.hash, &row.sort)])
+    };
+    commit(&store, take(&found[0]));
+    assert!(store.append(take(&found[0])).is_err(), "it is taken once");
+    assert_eq!(store.expired(10).unwrap()[0].sort, "b", "what is taken is not shown again");
+    commit(&store, writes(vec![put_until("h", "b", "3", START_MS + 5)]));
+    assert!(store.append(take(&found[1])).is_err(), "it was written anew, though that is over too");
+    settle_down(&store);
+    store.keep_expired(["other".to_owned()].into());
+    assert_eq!((store.expired(10).unwrap(), store.sweep().unwrap()), (Vec::new(), 1));
 }

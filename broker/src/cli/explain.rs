@@ -33,7 +33,9 @@ impl ExplainCommand {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&answer)?);
         } else if self.id.is_some() {
-            explanation(&answer).iter().for_each(|line| println!("{line}"));
+            for line in explanation(&answer) {
+                println!("{line}");
+            }
         } else {
             list(&answer);
         }

@@ -81,7 +81,7 @@ impl Pipeline {
                         match self.take_rows(std::slice::from_ref(row)) {
                             Err(TakeError::Append(AppendError::Conflict { .. })) => {}
                             Err(TakeError::Append(AppendError::TooLarge { .. })) => {
-                                self.take_silently(row)?
+                                self.take_silently(row)?;
                             }
                             taken => taken?,
                         }

@@ -218,12 +218,11 @@ fn sample(envelope: &Envelope) -> Sample {
 /// The event that a message is for rules; and why they are not given it, if that is so.
 fn event_of(envelope: &Envelope) -> (Event, String) {
     let topic = envelope.message(0).topic();
-    match spine_event(envelope, 0, &mut Texts::default()) {
-        Some(event) => (event, String::new()),
-        None => {
-            let as_message = message_event(envelope, 0, &mut Texts::default());
-            (as_message, format!("rules are not given what the server publishes to {topic}"))
-        }
+    if let Some(event) = spine_event(envelope, 0, &mut Texts::default()) {
+        (event, String::new())
+    } else {
+        let as_message = message_event(envelope, 0, &mut Texts::default());
+        (as_message, format!("rules are not given what the server publishes to {topic}"))
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn places(document: &str) -> Result<Vec<StatementPlace>, serde_json::
         // It is a part of the document.
         let at = text.as_ptr().addr().saturating_sub(document.as_ptr().addr());
         let before = document.as_bytes().get(..at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         StatementPlace { number: index + 1, line, text: text.into() }
     };
     Ok(sources.statement.iter().enumerate().map(place).collect())

@@ -74,11 +74,11 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// `seed` is any number.
     pub(crate) fn new(samples: &Samples, seed: u64) -> Sampler {
-        let mut sampler = Sampler { one_of: samples.limits.one_of, until: u64::MAX, state: seed | 1 };
-        if sampler.one_of > 0 {
-            sampler.until = sampler.distance() - 1;
+        let mut picker = Sampler { one_of: samples.limits.one_of, until: u64::MAX, state: seed | 1 };
+        if picker.one_of > 0 {
+            picker.until = picker.distance() - 1;
         }
-        sampler
+        picker
     }
 
     /// Keeps those of an envelope's messages that are picked.
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn one_of_one_is_all_and_the_oldest_go() {
         let samples = Samples::new(SampleLimits { one_of: 1, count_max: 3, bytes_max: 1 << 20 });
-        let mut sampler = Sampler::new(&samples, 5);
+        let mut picker = Sampler::new(&samples, 5);
         for first in [0, 2] {
-            sampler.offer(&samples, &envelope(first, 2));
+            picker.offer(&samples, &envelope(first, 2));
         }
         let newest: Vec<_> =
             samples.newest(9).iter().map(|kept| kept.message(0).payload().to_vec()).collect();
@@ -158,10 +158,10 @@ mod tests {
     fn about_as_many_are_picked_as_was_asked() {
         for (one_of, expected) in [(0, 0..=0), (10, 900..=1_100), (1_000, 1..=30)] {
             let samples = Samples::new(SampleLimits { one_of, count_max: 10_000, bytes_max: 1 << 30 });
-            let mut sampler = Sampler::new(&samples, 77);
+            let mut picker = Sampler::new(&samples, 77);
             let mut first = 0;
             while first < 10_000 {
-                sampler.offer(&samples, &envelope(first, 1 + first % 7));
+                picker.offer(&samples, &envelope(first, 1 + first % 7));
                 first += 1 + first % 7;
             }
             let count = samples.newest(20_000).len();

@@ -62,7 +62,7 @@ fn give_all(pipeline: &Weak<Pipeline>, running: &Arc<Running>, records: Replay) 
             }
             let Some(pipeline) = pipeline.upgrade() else { return Ok(()) };
             pipeline.give(running, &envelope, index, &mut receiver)?;
-            if monotonic() - noted >= NOTE_EVERY {
+            if monotonic().saturating_sub(noted) >= NOTE_EVERY {
                 noted = monotonic();
                 let _noted = pipeline.note_bus_replay(running);
             }

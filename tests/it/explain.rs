@@ -92,7 +92,7 @@ async fn a_message_is_explained_from_rules_to_recipients() {
     let _denied = operator.subscriber("bob").await;
     ana.subscribe("seen", QoS::AtLeastOnce).await;
     ana.publish("orders/bob", "{\"size\": 3}").await;
-    let id = ana.recv_on("seen").await.text().to_owned();
+    let id = ana.recv_where(|it| it.topic == "seen").await.text().to_owned();
     let told = operator.explain_settled(&id).await;
 
     assert_eq!((&told["id"], &told["found"], &told["leftOut"]), (&json!(id), &json!("log"), &json!([])));
@@ -158,7 +158,7 @@ async fn the_log_alone_is_enough_after_a_restart() {
     let mut ids = Vec::new();
     for room in ["one", "two", "three"] {
         ana.publish(&format!("orders/{room}"), "x").await;
-        ids.push(ana.recv_on("seen").await.text().to_owned());
+        ids.push(ana.recv_where(|it| it.topic == "seen").await.text().to_owned());
     }
     operator.server.restart().await;
     let told = operator.explain_settled(&ids[1]).await;
@@ -199,7 +199,7 @@ async fn the_command_says_it_line_by_line() {
     let mut ana = server.mqtt("ana").await;
     ana.subscribe("news/+", QoS::AtLeastOnce).await;
     ana.publish("news/today", "x").await;
-    ana.recv_on("news/today").await;
+    ana.recv_where(|it| it.topic == "news/today").await;
     let listed = run(&[]).await;
     let line = listed.stdout.lines().find(|line| line.contains("news/today"));
     let id = line.and_then(|line| line.split_whitespace().next()).unwrap_or_else(|| panic!("{listed:?}"));

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::Pipeline;
 use super::worker::Desk;
 
+/// Times that two versions are run on an event before they count as different.
+const TRIES: usize = 3;
 /// Differences that are shown.
 const SHOWN_MAX: usize = 20;
 /// Bytes of all that is shown.
@@ -76,9 +78,19 @@ impl Comparer {
         let engine = &pipeline.engine;
         self.comparison.events += 1;
         let tables = || -> Arc<dyn Snapshot> { Desk::new(pipeline).snapshot };
-        let draft = engine.dry_run(&self.draft, event, &tables());
-        let active =
-            self.active.as_ref().map(|rule| engine.dry_run(rule, event, &tables())).unwrap_or_default();
+        let run = || {
+            let draft = engine.dry_run(&self.draft, event, &tables());
+            let active = self.active.as_ref().map(|rule| engine.dry_run(rule, event, &tables()));
+            (draft, active.unwrap_or_default())
+        };
+        let (mut draft, mut active) = run();
+        // On live traffic the tables may change between the two runs, which is no difference of the rules.
+        for _ in 1..TRIES {
+            if DryRun::ask_the_same(&draft, &active) {
+                break;
+            }
+            (draft, active) = run();
+        }
         if draft.is_empty() && active.is_empty() {
             return;
         }

@@ -24,6 +24,7 @@ impl fmt::Display for Said {
 pub(super) struct Books {
     pages: Mutex<Pages>,
     acknowledged: watch::Sender<u64>,
+    heard: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct Pages {
     pub(super) acknowledged: BTreeSet<Said>,
     /// What rules published, by the id of the entry that they published it for.
     pub(super) heard: BTreeMap<String, Said>,
+    /// The highest number of each publisher that was heard of.
+    newest: BTreeMap<u32, u32>,
     /// What must never happen, and did.
     faults: Vec<String>,
 }
@@ -59,10 +62,26 @@ impl Books {
 
     /// Notes what a rule published. It may come again, but never with another content.
     pub(super) fn hear(&self, id: &str, said: Said) {
-        let before = self.pages().heard.insert(id.to_owned(), said);
+        let mut pages = self.pages();
+        let newest = pages.newest.entry(said.from).or_default();
+        *newest = said.number.max(*newest);
+        let before = pages.heard.insert(id.to_owned(), said);
+        drop(pages);
+        self.heard.send_modify(|count| *count += 1);
         if let Some(before) = before.filter(|before| *before != said) {
             self.fault(format!("{id} was {before} and is {said} now"));
         }
+    }
+
+    /// The highest number of a publisher that was heard of; 0 at first.
+    pub(super) fn newest(&self, from: u32) -> u32 {
+        self.pages().newest.get(&from).copied().unwrap_or(0)
+    }
+
+    /// Waits until a message of a publisher was heard of, or a later one.
+    pub(super) async fn hears(&self, from: u32, number: u32) {
+        let mut heard = self.heard.subscribe();
+        heard.wait_for(|_| self.newest(from) >= number).await.expect("the sender is in these books");
     }
 
     pub(super) fn heard_count(&self) -> usize {

@@ -15,6 +15,9 @@ use super::books::{Books, Said};
 
 /// Messages of one publisher that wait for their acknowledgement at a time.
 const WINDOW: usize = 20;
+/// A publisher waits for the rules when it is so many messages ahead of what it was told of: a start of the server takes as
+/// long as the rules need until what is left of them fits their queue.
+const AHEAD_MAX: u32 = 200;
 /// A connection is cut after at most so many packets.
 const CUT_PACKETS_MAX: u64 = 2000;
 /// The packet id of SUBSCRIBE.
@@ -110,6 +113,7 @@ impl Publisher {
 
     /// Breaks when there is nothing left to do; `None` if the connection has ended.
     async fn talk(&mut self, mut peer: Peer) -> Option<ControlFlow<()>> {
+        let books = Arc::clone(&self.link.books);
         let cut_after = self.random.below(CUT_PACKETS_MAX);
         let mut packets = 0;
         let mut out = Vec::new();
@@ -125,7 +129,10 @@ impl Publisher {
             }
             peer.send(&out).await?;
             out.clear();
-            let mut next = Some(peer.next().await?);
+            let mut next = tokio::select! {
+                packet = peer.next() => Some(packet?),
+                () = books.hears(self.from, self.told_at_least()), if self.flights.is_empty() => continue,
+            };
             while let Some(packet) = next {
                 self.take(&packet);
                 packets += 1;
@@ -138,13 +145,19 @@ impl Publisher {
     }
 
     fn fill_window(&mut self, out: &mut Vec<u8>) {
-        while self.flights.len() < WINDOW {
+        let newest = self.link.books.newest(self.from);
+        while self.flights.len() < WINDOW && newest >= self.told_at_least() {
             self.last_number += 1;
             self.last_id = self.last_id % u16::MAX + 1;
             let said = Said { from: self.from, number: self.last_number };
             out.extend(self.packet(self.last_id, said, false));
             self.flights.push_back((self.last_id, said));
         }
+    }
+
+    /// The number that must have been heard of before the next message is sent.
+    fn told_at_least(&self) -> u32 {
+        (self.last_number + 1).saturating_sub(AHEAD_MAX)
     }
 
     fn packet(&self, packet_id: u16, said: Said, again: bool) -> Vec<u8> {

@@ -36,6 +36,7 @@ fn record() -> impl Strategy<Value = Record> {
         |(messages, writes, done, sessions)| Record {
             messages: messages.into(),
             reads: Vec::new(),
+            ended: Vec::new(),
             writes,
             done,
             sessions: sessions.into(),

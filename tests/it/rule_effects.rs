@@ -92,6 +92,23 @@ async fn rows_are_found_by_an_index_that_another_rule_declares() {
 }
 
 #[tokio::test]
+async fn a_statement_may_call_a_function_of_the_library() {
+    let server = TestServer::builder()
+        .rule("lib/temperature", "fn fahrenheit(value) { #{ f: value.celsius * 9 / 5 + 32 } }")
+        .sql(
+            "warm",
+            "SELECT aws_lambda('arn:aws:lambda:local:0:function:fahrenheit', *).f AS f FROM 'in' \
+             THEN REPUBLISH 'out' QOS 1",
+        )
+        .start()
+        .await;
+    let mut client = server.mqtt("client").await;
+    client.subscribe("out", QoS::AtLeastOnce).await;
+    client.publish("in", r#"{"celsius": 20}"#).await;
+    assert_eq!(client.recv_on("out").await.json(), json!({ "f": 68 }));
+}
+
+#[tokio::test]
 async fn a_statement_may_select_from_lifecycle_events() {
     let server = TestServer::builder()
         .sql(

@@ -236,6 +236,9 @@ fn endpoints(started: &Started) -> Endpoints {
 pub(crate) fn write_rules(folder: &Path, rules: &[(String, String)]) {
     std::fs::create_dir_all(folder).expect("the folder of rules is made");
     for (file, text) in rules {
+        if let Some(within) = folder.join(file).parent() {
+            std::fs::create_dir_all(within).expect("a folder of rules is made");
+        }
         write_whole(&folder.join(file), text);
     }
 }

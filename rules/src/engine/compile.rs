@@ -70,7 +70,7 @@ impl Engine {
         library: &Library,
     ) -> Result<Rule, CompileError> {
         if is_sql(file) {
-            return self.compile_sql(name, file, source);
+            return self.compile_sql(name, file, source, library);
         }
         let compiler = self.compiler();
         let mut draft = compiler.draft(file, source)?;
@@ -104,13 +104,20 @@ impl Engine {
         })
     }
 
-    fn compile_sql(&self, name: &RuleName, file: &str, source: &str) -> Result<Rule, CompileError> {
+    fn compile_sql(
+        &self,
+        name: &RuleName,
+        file: &str,
+        source: &str,
+        library: &Library,
+    ) -> Result<Rule, CompileError> {
         let (bytes, max) = (source.len(), self.limits.script_bytes_max);
         if bytes > max {
             let message = format!("the file has {bytes} bytes: at most script_bytes_max = {max} are allowed");
             return Err(CompileError::new(file, source, Position::NONE, message));
         }
         let sql = SqlRule::compile(name, file, source)?;
+        let libraries = library.used_by(source);
         let trigger = |filter: &LevelFilter| Trigger {
             on: On::Message(filter.clone()),
             handling: Handling::default(),
@@ -120,12 +127,12 @@ impl Engine {
         Ok(Rule {
             name: name.clone(),
             file: file.to_owned(),
-            version: sql.version.clone(),
+            version: version(source, libraries.iter().map(|file| file.source.as_str())),
             triggers: sql.filter().map(trigger).into_iter().collect(),
             indexes: Arc::new([]),
             source: source.to_owned(),
             body: Body::Sql(Box::new(sql)),
-            libraries: Vec::new(),
+            libraries,
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod compile;
+mod lambda;
 mod library;
 mod run;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
 
 use super::Engine;
+use super::lambda::LibraryFunctions;
 use crate::effect::{Effect, LogLevel, Outcome};
 use crate::error::{Explained, Place, RunError, RunErrorKind, explain};
 use crate::event::{Event, Kind};
@@ -12,7 +13,7 @@ use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageE
 use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
-use crate::sql::{NoFunctions, SqlRule};
+use crate::sql::SqlRule;
 use crate::state::{Guard, Run, State, Stop, operations, watching};
 use crate::trigger::{On, Trigger};
 
@@ -34,7 +35,7 @@ impl Engine {
         let trigger = &rule.triggers[trigger];
         let (ast, names) = match &rule.body {
             Body::Script { ast, names } => (&**ast, names),
-            Body::Sql(sql) => return run_sql(rule, trigger, sql, event, &**snapshot),
+            Body::Sql(sql) => return self.run_sql(rule, trigger, sql, event, &**snapshot),
         };
         let argument = argument(trigger, event);
         let run = Run {
@@ -89,31 +90,37 @@ impl Engine {
         }
         watching(operations().saturating_sub(STEPS_WATCHED), || self.run(rule, trigger, event, snapshot)).1
     }
-}
 
-/// Evaluates a statement. An action that fails stops no other, so it is a line in the log and no failure of the run.
-fn run_sql(
-    rule: &Rule,
-    trigger: &Trigger,
-    sql: &SqlRule,
-    event: &Event,
-    snapshot: &dyn Snapshot,
-) -> Result<Outcome, Box<RunError>> {
-    let Kind::Message(shared) = &event.0 else {
-        panic!("the event is not one that {} listens to", trigger.on)
-    };
-    match sql.run(&shared.message, snapshot, &NoFunctions) {
-        Ok(outcome) => {
-            let mut effects = outcome.effects;
-            effects.extend(outcome.failures.into_iter().map(|failure| Effect::Log {
-                level: LogLevel::Error,
-                text: format!("{} {}: {}", failure.action, failure.resource, failure.message),
-            }));
-            Ok(Outcome { effects, operations: 1 })
-        }
-        Err(error) => {
-            let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
-            Err(failure(rule, trigger, Explained { position: Position::NONE, function: None, message, kind }))
+    /// Evaluates a statement. An action that fails stops no other, so it is a line in the log and no failure of the run.
+    fn run_sql(
+        &self,
+        rule: &Rule,
+        trigger: &Trigger,
+        sql: &SqlRule,
+        event: &Event,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Outcome, Box<RunError>> {
+        let Kind::Message(shared) = &event.0 else {
+            panic!("the event is not one that {} listens to", trigger.on)
+        };
+        let functions = LibraryFunctions { engine: self, libraries: &rule.libraries };
+        match sql.run(&shared.message, snapshot, &functions) {
+            Ok(outcome) => {
+                let mut effects = outcome.effects;
+                effects.extend(outcome.failures.into_iter().map(|failure| Effect::Log {
+                    level: LogLevel::Error,
+                    text: format!("{} {}: {}", failure.action, failure.resource, failure.message),
+                }));
+                Ok(Outcome { effects, operations: 1 })
+            }
+            Err(error) => {
+                let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
+                Err(failure(
+                    rule,
+                    trigger,
+                    Explained { position: Position::NONE, function: None, message, kind },
+                ))
+            }
         }
     }
 }

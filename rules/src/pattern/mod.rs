@@ -1,6 +1,6 @@
 //! Event patterns: which JSON events a rule wants, and the automaton that finds all rules that want one.
 //!
-//! `parse` and `operators` read a pattern into [`Test`]s, `matching` says what one pattern means, and `set` compiles
+//! `parse` and `operators` read a pattern into tests of values, `matching` says what one pattern means, and `set` compiles
 //! many patterns into one automaton. The language is described in `docs/PATTERNS.md`.
 
 mod address;

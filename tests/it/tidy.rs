@@ -136,7 +136,17 @@ fn files_are_short_and_say_what_they_are_for() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    let words = ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
+    // In two parts, so that nobody who searches for them finds this list.
+    let words = [
+        ["TO", "DO"],
+        ["FIX", "ME"],
+        ["XX", "X"],
+        ["todo", "!("],
+        ["unimplemented", "!("],
+        ["dbg", "!("],
+        ["#[ign", "ore"],
+    ]
+    .map(|parts| parts.concat());
     let mut found = Vec::new();
     for (path, text) in sources().iter().filter(|(path, _)| !is_this(path)) {
         let left = text.lines().enumerate().filter(|(_, line)| words.iter().any(|word| line.contains(word)));
@@ -147,7 +157,7 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn tests_do_not_sleep() {
+fn tests_wait_for_conditions() {
     let is_elsewhere = |path: &Path| {
         let is_test = path.starts_with("tests") || path.components().any(|part| part.as_os_str() == "tests");
         !is_test || is_this(path) || path.ends_with("tests/src/eventually.rs")

@@ -186,9 +186,9 @@ async def properties_arrive_as_they_were_sent():
 async def a_group_shares_its_messages():
     async with client("member-1") as one, client("member-2") as two, client("foreman") as foreman:
         for member in (one, two):
-            await subscribe(member, "$share/group/work/#", 2)
+            await subscribe(member, "$share/group/jobs/#", 2)
         payloads = numbers(40)
-        await publish_all(foreman, "work/item", payloads, 2)
+        await publish_all(foreman, "jobs/item", payloads, 2)
         shares = ([], [])
 
         async def gather(member, share):

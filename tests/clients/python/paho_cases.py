@@ -158,16 +158,16 @@ def topic_aliases_shorten_both_ways():
 def a_group_shares_its_messages():
     members = [Peer("member-1"), Peer("member-2")]
     for member in members:
-        member.subscribe("$share/group/work/#", 2)
+        member.subscribe("$share/group/jobs/#", 2)
     bystander, publisher = Peer("bystander"), Peer("foreman")
-    bystander.subscribe("work/#", 2)
+    bystander.subscribe("jobs/#", 2)
     count = 40
     for number in numbers(count):
-        publisher.publish("work/item", number, 1 + int(number) % 2)
+        publisher.publish("jobs/item", number, 1 + int(number) % 2)
     bystander.reaches(count)
     shared = []
     for member in members:
-        member.unsubscribe("$share/group/work/#")
+        member.unsubscribe("$share/group/jobs/#")
     while len(shared) < count:
         before = len(shared)
         for member in members:

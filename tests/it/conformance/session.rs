@@ -14,7 +14,7 @@ async fn resume(case: &Case, connect: &Connect) -> (Raw, bool) {
 }
 
 /// A session with subscriptions to `a` at QoS 2, without a connection.
-async fn asleep(case: &Case, topic: &str) {
+async fn subscribed_and_gone(case: &Case, topic: &str) {
     let (mut raw, present) = resume(case, &case.persistent("sleeper")).await;
     assert!(!present);
     assert_eq!(raw.subscribe(&[(topic, 2)]).await, [2]);
@@ -25,7 +25,7 @@ async fn asleep(case: &Case, topic: &str) {
 pub(super) async fn a_session_is_resumed_with_what_has_come_meanwhile() {
     each(BOTH, async |case| {
         let topic = case.topic("kept");
-        asleep(&case, &topic).await;
+        subscribed_and_gone(&case, &topic).await;
         let mut publisher = case.join("publisher").await;
         for qos in 1..=2 {
             publisher.deliver(qos, &topic, &qos.to_string(), &[]).await;
@@ -63,7 +63,7 @@ pub(super) async fn without_a_session_a_new_one_begins() {
 pub(super) async fn a_clean_start_discards_the_session() {
     each(BOTH, async |case| {
         let topic = case.topic("clean");
-        asleep(&case, &topic).await;
+        subscribed_and_gone(&case, &topic).await;
         case.join("publisher").await.deliver(1, &topic, "old", &[]).await;
         let clean = Connect { clean: true, ..case.persistent("sleeper") };
         let (mut raw, present) = resume(&case, &clean).await;
@@ -274,7 +274,7 @@ pub(super) async fn pubrel_may_come_on_the_next_connection() {
 pub(super) async fn unsubscribing_holds_for_the_session() {
     each(BOTH, async |case| {
         let topic = case.topic("gone");
-        asleep(&case, &topic).await;
+        subscribed_and_gone(&case, &topic).await;
         let (mut raw, _) = resume(&case, &case.persistent("sleeper")).await;
         raw.unsubscribe(&[&topic]).await;
         drop(raw);

@@ -55,19 +55,19 @@ export async function topicAliasesShortenBothWays() {
 
 export async function aGroupSharesItsMessages() {
   const members = [await Peer.open('member-1'), await Peer.open('member-2')];
-  for (const member of members) await member.subscribe('$share/group/work/#', 2);
+  for (const member of members) await member.subscribe('$share/group/jobs/#', 2);
   const bystander = await Peer.open('bystander');
-  await bystander.subscribe('work/#', 2);
+  await bystander.subscribe('jobs/#', 2);
   const publisher = await Peer.open('foreman');
   const count = 40;
   for (let number = 0; number < count; number += 1) {
-    await publisher.publish('work/item', String(number), { qos: /** @type {1 | 2} */ (1 + (number % 2)) });
+    await publisher.publish('jobs/item', String(number), { qos: /** @type {1 | 2} */ (1 + (number % 2)) });
   }
   await bystander.reaches(count);
   while (members.reduce((sum, member) => sum + member.count, 0) < count) {
     await Promise.race(members.map((member) => member.arrival()));
   }
-  for (const member of members) await member.client.unsubscribeAsync('$share/group/work/#');
+  for (const member of members) await member.client.unsubscribeAsync('$share/group/jobs/#');
   const shares = members.map((member) => member.rest());
   assert.ok(shares.every((share) => share.length > 0), 'each member has a share');
   assert.deepEqual(new Set(shares.flat()), new Set(bystander.rest()), 'each message went to a member');

@@ -97,7 +97,10 @@ impl Sampler {
     fn pick(&mut self, samples: &Samples, envelope: &Envelope, len: u64) {
         while self.until < len {
             let index = usize::try_from(self.until).unwrap_or(usize::MAX);
-            samples.keep(envelope.single(index));
+            // The server's own figures would crowd out what somebody asks about.
+            if !envelope.message(index).topic().starts_with("$SYS/") {
+                samples.keep(envelope.single(index));
+            }
             self.until += self.distance();
         }
         self.until -= len;
@@ -119,10 +122,14 @@ mod tests {
     use super::*;
 
     fn envelope(first: u64, count: u64) -> Envelope {
+        envelope_on("a/b", first, count)
+    }
+
+    fn envelope_on(topic: &str, first: u64, count: u64) -> Envelope {
         let mut builder = EnvelopeBuilder::default();
         for number in first..first + count {
             let marks = Marks { qos: QoS::AtMostOnce, retain: false, interest: Interest::default() };
-            builder.push("a/b", number.to_string().as_bytes(), b"", marks);
+            builder.push(topic, number.to_string().as_bytes(), b"", marks);
         }
         let first_id = EventId::new(1, u128::from(first));
         builder.seal(&Origin { publisher: 1, client_id: "c", user: None, hops: 0, first_id })
@@ -138,6 +145,8 @@ mod tests {
         let newest: Vec<_> =
             samples.newest(9).iter().map(|kept| kept.message(0).payload().to_vec()).collect();
         assert_eq!(newest, [b"3", b"2", b"1"]);
+        picker.offer(&samples, &envelope_on("$SYS/broker/uptime", 4, 9));
+        assert_eq!(samples.newest(1)[0].message(0).payload(), b"3", "the server's own figures are not kept");
         assert!(samples.find(EventId::new(1, 0)).is_none());
         let found = samples.find(EventId::new(1, 1)).unwrap();
         assert_eq!((found.len(), found.message(0).payload()), (1, &b"1"[..]));

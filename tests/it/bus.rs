@@ -102,7 +102,8 @@ async fn events_are_put_as_the_cloud_bus_takes_them() {
             None => assert_eq!(answer["Entries"][0]["EventId"].as_str().map(str::len), Some(36)),
         }
     }
-    let mut bus = operator.server.mqtt("bus").await;
+    let mut bus =
+        operator.server.client("bus").login("admin", operator.server.admin_password()).connect().await;
     bus.subscribe("$bus/no-such-bus", QoS::AtLeastOnce).await;
     let mut elsewhere = entry(Some("s"), Some("t"), Some("{\"message\":\"m\"}"));
     elsewhere["EventBusName"] = "no-such-bus".into();

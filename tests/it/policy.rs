@@ -38,6 +38,36 @@ async fn a_client_id_that_is_a_wildcard_widens_nothing() {
 }
 
 #[tokio::test]
+async fn what_rules_and_the_server_say_among_themselves_is_not_for_guests() {
+    let rule = r#"
+        on_message("keep", "keep"); on_change("secrets", "changed");
+        fn keep(msg) {
+            table("secrets").put("s", msg.text());
+            put_events(#{ source: "s", detail_type: "t", detail: #{ secret: msg.text() } });
+            notify("kept", msg.text());
+            publish("said", "kept", #{ qos: 1 });
+        }
+        fn changed(change) {}
+    "#;
+    let server = TestServer::builder().without_bundled_rules().rule("keep", rule).start().await;
+    let mut guest = server.mqtt("guest").await;
+    for filter in ["$bus/default", "$bus/#", "$changes/secrets", "$changes/+", "$notify/kept", "$SYS/#"] {
+        assert!(!guest.try_subscribe(filter, QoS::AtLeastOnce).await, "{filter}");
+    }
+    assert!(guest.try_subscribe("$aws/events/#", QoS::AtMostOnce).await, "who comes and goes is for all");
+    // A wildcard at the begin reaches nothing under `$`.
+    guest.subscribe("#", QoS::AtLeastOnce).await;
+    let mut client = server.mqtt("client").await;
+    client.publish("keep", "the word").await;
+    let heard = guest.recv_where(|it| it.topic != "keep" && !it.topic.starts_with("$aws/")).await;
+    assert_eq!((heard.topic.as_str(), heard.text()), ("said", "kept"));
+    let mut boss = server.client("boss").login("admin", server.admin_password()).connect().await;
+    for filter in ["$bus/default", "$changes/secrets", "$notify/kept"] {
+        assert!(boss.try_subscribe(filter, QoS::AtLeastOnce).await, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_writes_what_only_the_server_says() {
     let server = TestServer::start().await;
     let password = server.admin_password().to_owned();

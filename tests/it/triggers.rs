@@ -33,7 +33,7 @@ async fn events_of_a_bus_reach_the_rules_whose_pattern_they_match() {
         .start()
         .await;
     let mut listener = listener(&server, "told/#").await;
-    let mut bus = server.mqtt("bus").await;
+    let mut bus = server.client("bus").login("admin", server.admin_password()).connect().await;
     bus.subscribe("$bus/lab", QoS::AtLeastOnce).await;
     let mut client = server.mqtt("client").await;
     client.publish("order", r#"{"price": 5}"#).await;

@@ -9,6 +9,9 @@ use serde_json::json;
 
 const ADMINISTRATIVE_ACTION: u8 = 0x98;
 
+/// Notifications are for those whom a policy names; here for everybody.
+const OPEN: &str = r#"{"Statement": [{"Effect": "Allow", "Action": ["connect", "publish", "subscribe", "receive"], "Resource": "*"}]}"#;
+
 const RULE: &str = r#"
     on_message("alarm", "tell");
     on_message("away/{client}", "away");
@@ -38,7 +41,7 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
     let notify = vec![subscriber(&web, false), picky("hall"), picky("kitchen"), subscriber(&raw, true)];
     let private =
         [&web, &raw].map(|web| PrivatePlace::try_from(web.address().to_string()).expect("an address"));
-    let builder = TestServer::builder().without_bundled_rules().rule("notify", RULE);
+    let builder = TestServer::builder().without_bundled_rules().rule("notify", RULE).guest_policy(OPEN);
     let server = builder
         .config(|config| {
             config.rules.notify = notify;
@@ -74,7 +77,8 @@ async fn a_notification_reaches_mqtt_clients_and_web_servers() {
 
 #[tokio::test]
 async fn notifications_wait_for_a_session_and_cannot_be_forged() {
-    let mut server = TestServer::builder().without_bundled_rules().rule("notify", RULE).start().await;
+    let mut server =
+        TestServer::builder().without_bundled_rules().rule("notify", RULE).guest_policy(OPEN).start().await;
     let durable = Connect { clean: false, ..Connect::new(wire::V311, "durable") };
     let mut absent = server.raw().await.join(&durable).await;
     assert_eq!(absent.subscribe(&[("$notify/alarms/+", 1)]).await, [1]);

@@ -212,3 +212,36 @@ async fn a_file_system_without_room_loses_nothing_that_was_acknowledged() {
     server.run().await;
     assert_eq!(kept(&server).await, expected);
 }
+
+#[tokio::test]
+async fn rules_take_up_what_they_could_not_keep() {
+    const MESSAGES: usize = 60;
+    let config = "run_time_max_ms = 10000\noperations_max = 10000000\n";
+    let server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), config).await;
+    let rule = r#"
+        on_message("work", "work"); on_message("ask", "ask");
+        fn work(msg) { let n = 0; while n < 30000 { n += 1; } table("count").add("all", "", "n", 1); }
+        fn ask(msg) { publish("told", table("count").get("all")?.n ?? 0, #{ qos: 1 }); }
+    "#;
+    server.add_rule("slow", rule).await;
+    let mut publisher = join(&server, wire::V5, "publisher").await;
+    for number in 0..MESSAGES {
+        assert_eq!(publisher.deliver(1, "work", &number.to_string(), &[]).await, 0);
+    }
+    server.fill_disk(DiskFull::Yes).await;
+    eventually("some of the work is put aside", async || {
+        let parked = server.status().await["parkedEvents"].as_u64().unwrap_or_default();
+        if parked > 0 { Ok(()) } else { Err("nothing".to_owned()) }
+    })
+    .await;
+    server.fill_disk(DiskFull::No).await;
+    let mut asker = server.mqtt("asker").await;
+    asker.subscribe("told", pointsman_tests::QoS::AtLeastOnce).await;
+    eventually("all of it is done, each once, without a restart", async || {
+        // QoS 0, which no disk refuses.
+        asker.send("ask", "").await;
+        let told = asker.recv_on("told").await.text().to_owned();
+        if told == MESSAGES.to_string() { Ok(()) } else { Err(told) }
+    })
+    .await;
+}

@@ -81,6 +81,10 @@ use crate::telemetry::Telemetry;
 /// How often the store is told how far the rules have come.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
+/// What was put aside for want of disk, or because what it reads kept changing, is tried again each time after so many
+/// of these.
+const RETRY_EVERY: u32 = 5;
+
 /// What the pipeline is made of.
 pub struct PipelineParts {
     /// Keeps what must not be lost.
@@ -338,12 +342,12 @@ impl Pipeline {
 
     fn settle(&self) {
         let durable_end = self.store.durable_end();
-        let settled = self.progress.settled_before(durable_end);
-        let mut lowest = settled;
+        let settled = self.progress.settled(durable_end);
+        let mut lowest = settled.for_most();
         for active in &self.active.load().rules {
             for trigger in active.message_triggers() {
                 let key = active.key(trigger);
-                let before = self.progress.parked_from(&key).map_or(settled, |parked| parked.min(settled));
+                let before = settled.before(&key);
                 lowest = lowest.min(before);
                 self.store.settle(&key.rule, key.trigger, before);
             }
@@ -366,11 +370,14 @@ fn status(active: &ActiveRule) -> RuleStatus {
 }
 
 fn settle_until_gone(pipeline: &Weak<Pipeline>) {
-    loop {
+    for round in 1_u32.. {
         thread::sleep(SETTLE_EVERY);
         let Some(pipeline) = pipeline.upgrade() else { return };
         pipeline.settle();
         pipeline.keep_boards();
+        if round.is_multiple_of(RETRY_EVERY) {
+            pipeline.retry_put_aside();
+        }
     }
 }
 

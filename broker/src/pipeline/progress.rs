@@ -29,6 +29,31 @@ struct Inner {
     parked: BTreeMap<TriggerKey, BTreeSet<Input>>,
 }
 
+/// How far everybody has come, at one moment.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    before: Seq,
+    /// The first record that holds something parked for a trigger.
+    parked: BTreeMap<TriggerKey, Seq>,
+}
+
+impl Settled {
+    /// Everything before this is handled by a trigger.
+    pub(crate) fn before(&self, key: &TriggerKey) -> Seq {
+        self.parked.get(key).map_or(self.before, |parked| *parked.min(&self.before))
+    }
+
+    /// Everything before this is handled by those for whom nothing is parked.
+    pub(crate) fn for_most(&self) -> Seq {
+        self.before
+    }
+
+    /// Whether something is parked for a rule.
+    pub(crate) fn has_parked(&self, rule: &str) -> bool {
+        self.parked.keys().any(|key| key.rule == rule)
+    }
+}
+
 impl Progress {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,28 +100,29 @@ impl Progress {
         is_room
     }
 
-    /// Takes what was put aside for the triggers of a rule.
-    pub(crate) fn unpark(&self, rule: &str) -> BTreeMap<TriggerKey, BTreeSet<Input>> {
+    /// Takes what was put aside for the triggers of a rule, and the first record that holds something of it. That counts as
+    /// open until [`Progress::finish`]: what is taken is in nobody's hands before it is queued.
+    pub(crate) fn unpark(&self, rule: &str) -> Option<(Seq, BTreeMap<TriggerKey, BTreeSet<Input>>)> {
         let mut inner = self.lock();
         let keys: Vec<TriggerKey> = inner.parked.keys().filter(|key| key.rule == rule).cloned().collect();
-        keys.into_iter().filter_map(|key| inner.parked.remove_entry(&key)).collect()
+        let taken: BTreeMap<_, _> =
+            keys.into_iter().filter_map(|key| inner.parked.remove_entry(&key)).collect();
+        let first = taken.values().filter_map(BTreeSet::first).map(|(seq, _)| *seq).min()?;
+        *inner.open.entry(first).or_insert(0) += 1;
+        Some((first, taken))
     }
 
-    /// Everything before this is handled, but for what is parked. `durable_end` must have been read before the call.
-    pub(crate) fn settled_before(&self, durable_end: Seq) -> Seq {
+    /// How far everybody has come. `durable_end` must have been read before the call.
+    pub(crate) fn settled(&self, durable_end: Seq) -> Settled {
         let inner = self.lock();
         let open = inner.open.keys().next().copied().unwrap_or(Seq::MAX);
-        open.min(durable_end + 1)
+        let first = |(key, inputs): (&TriggerKey, &BTreeSet<Input>)| Some((key.clone(), inputs.first()?.0));
+        Settled { before: open.min(durable_end + 1), parked: inner.parked.iter().filter_map(first).collect() }
     }
 
     /// Whether a message is put aside for a trigger.
     pub(crate) fn is_parked(&self, key: &TriggerKey, input: Input) -> bool {
         self.lock().parked.get(key).is_some_and(|inputs| inputs.contains(&input))
-    }
-
-    /// The first record that holds something parked for a trigger.
-    pub(crate) fn parked_from(&self, key: &TriggerKey) -> Option<Seq> {
-        self.lock().parked.get(key).and_then(BTreeSet::first).map(|(seq, _)| *seq)
     }
 
     /// How many messages are parked.
@@ -121,15 +147,15 @@ mod tests {
         for seq in [3, 4] {
             progress.enter(|| Ok::<_, ()>((seq, ()))).unwrap();
         }
-        assert_eq!(progress.settled_before(4), 3);
+        assert_eq!(progress.settled(4).for_most(), 3);
         progress.add(3, 2);
         progress.finish(3);
         progress.finish(3);
-        assert_eq!(progress.settled_before(4), 3, "one piece is left");
+        assert_eq!(progress.settled(4).for_most(), 3, "one piece is left");
         progress.finish(3);
-        assert_eq!(progress.settled_before(4), 4);
+        assert_eq!(progress.settled(4).for_most(), 4);
         progress.finish(4);
-        assert_eq!(progress.settled_before(4), 5);
+        assert_eq!(progress.settled(4).for_most(), 5);
     }
 
     #[test]
@@ -138,10 +164,17 @@ mod tests {
         let key = TriggerKey { rule: "a".to_owned(), trigger: 1 };
         progress.park(key.clone(), (9, 1));
         progress.park(key.clone(), (7, 0));
-        assert_eq!((progress.parked_from(&key), progress.parked()), (Some(7), 2));
+        assert_eq!((progress.settled(20).before(&key), progress.parked()), (7, 2));
         assert!(!progress.park_within(&key, &[(10, 0)], 2) && progress.park_within(&key, &[(10, 0)], 3));
-        assert!(progress.unpark("b").is_empty());
-        assert_eq!(progress.unpark("a")[&key].len(), 3);
-        assert_eq!(progress.parked(), 0);
+        assert!(progress.unpark("b").is_none());
+        let (first, taken) = progress.unpark("a").unwrap();
+        assert_eq!((first, taken[&key].len()), (7, 3));
+        assert_eq!(
+            (progress.parked(), progress.settled(20).before(&key)),
+            (0, 7),
+            "it is still to be queued"
+        );
+        progress.finish(7);
+        assert_eq!(progress.settled(20).before(&key), 21);
     }
 }

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pointsman_rules::Start;
 use tracing::{info, warn};
 
-use super::Pipeline;
 use super::active::{ActiveRule, ActiveRules};
 use super::order::Units;
 use super::progress::{Input, TriggerKey};
 use super::route::is_durable;
 use super::wanted::Wanted;
+use super::{Pipeline, monotonic};
 use crate::mqtt::envelope_of;
 use crate::store::{Done, ReadError, Record, Seq, Write};
 
 /// The table of triggers: hash is the rule, sort the trigger, value the first record that concerns it.
 const TRIGGERS: &str = "_triggers";
+
+/// A start that takes long says so this often.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What a trigger has yet to do.
 struct Backlog {
@@ -150,10 +154,18 @@ impl Pipeline {
         for entry in self.store.replay(from)? {
             note_done(entry?.1, &mut backlogs);
         }
-        let mut queued = 0_u64;
+        let (mut queued, mut told) = (0_u64, monotonic());
         for entry in self.store.replay(from)? {
             let (seq, record) = entry?;
             let Some(envelope) = envelope_of(record, seq) else { continue };
+            if monotonic().saturating_sub(told) > TELL_EVERY {
+                told = monotonic();
+                let (record, end) = (seq, self.store.end());
+                info!(
+                    events = queued,
+                    record, end, "taking up what the last run left undone; clients are let in after that"
+                );
+            }
             let mut units = Units::new(&envelope);
             let mut wanted = Wanted::default();
             for index in (0..envelope.len()).filter(|index| is_durable(&envelope, *index)) {
@@ -185,35 +197,72 @@ impl Pipeline {
         Ok(row.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(1))
     }
 
+    /// Takes up what was put aside for rules that are not suspended.
+    pub(super) fn retry_put_aside(&self) {
+        let settled = self.progress.settled(self.store.durable_end());
+        for rule in &self.active.load_full().rules {
+            if !rule.is_suspended() && settled.has_parked(rule.rule.name.as_str()) {
+                self.resume(rule);
+            }
+        }
+    }
+
     /// Takes a rule up again: what was put aside for it is queued before anything new is.
     pub(super) fn resume(&self, rule: &Arc<ActiveRule>) {
-        let parked = self.progress.unpark(rule.rule.name.as_str());
-        let wanted: BTreeMap<Input, Vec<TriggerKey>> =
-            parked.into_iter().fold(BTreeMap::new(), |mut wanted, (key, inputs)| {
-                for input in inputs {
-                    wanted.entry(input).or_insert_with(Vec::new).push(key.clone());
-                }
-                wanted
-            });
-        let Some((&(from, _), _)) = wanted.first_key_value() else { return };
-        info!(rule = %rule.rule.name, events = wanted.len(), "taking up what was put aside");
-        let records = match self.store.replay(from) {
-            Ok(records) => records,
-            Err(error) => {
-                warn!(rule = %rule.rule.name, %error, "what was put aside cannot be read");
-                return;
+        let Some((first, parked)) = self.progress.unpark(rule.rule.name.as_str()) else { return };
+        let mut wanted: BTreeMap<Input, Vec<TriggerKey>> = BTreeMap::new();
+        for (key, inputs) in parked {
+            for input in inputs {
+                wanted.entry(input).or_default().push(key.clone());
             }
-        };
-        for (seq, record) in records.map_while(Result::ok) {
+        }
+        info!(rule = %rule.rule.name, events = wanted.len(), "taking up what was put aside");
+        match self.queue_wanted(rule, first, &mut wanted) {
+            Ok(()) if wanted.is_empty() => {}
+            Ok(()) => {
+                let events = wanted.len();
+                warn!(rule = %rule.rule.name, events, "what was put aside is no longer in the log");
+            }
+            Err(error) => {
+                warn!(rule = %rule.rule.name, %error, "what was put aside cannot be read, and is tried again");
+                for (input, keys) in wanted {
+                    for key in keys {
+                        self.progress.park(key, input);
+                    }
+                }
+            }
+        }
+        self.progress.finish(first);
+    }
+
+    /// Queues messages that a rule's triggers want, and takes them out of `wanted`.
+    fn queue_wanted(
+        &self,
+        rule: &Arc<ActiveRule>,
+        first: Seq,
+        wanted: &mut BTreeMap<Input, Vec<TriggerKey>>,
+    ) -> Result<(), ReadError> {
+        for entry in self.store.replay(first.max(self.store.first()))? {
+            if wanted.is_empty() {
+                break;
+            }
+            let (seq, record) = entry?;
             let Some(envelope) = envelope_of(record, seq) else { continue };
             let mut units = Units::new(&envelope);
-            for (&(_, index), keys) in wanted.range((seq, 0)..=(seq, u32::MAX)) {
+            let behind = wanted.split_off(&(seq + 1, 0));
+            for ((at, index), keys) in std::mem::replace(wanted, behind) {
+                // What lies before this record was dropped from the log.
+                if at != seq {
+                    warn!(rule = %rule.rule.name, record = at, "what was put aside is no longer in the log");
+                    continue;
+                }
                 for trigger in rule.message_triggers().filter(|trigger| keys.contains(&rule.key(*trigger))) {
                     self.offer(&mut units, rule, trigger, &envelope, index as usize, true);
                 }
             }
             self.submit_all(units, Some(seq));
         }
+        Ok(())
     }
 }
 

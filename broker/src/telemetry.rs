@@ -112,18 +112,22 @@ pub struct Drops {
     pub log_dropped: Counter,
     /// Messages larger than the client takes. [MQTT-3.1.2-24]
     pub packet_too_large: Counter,
+    /// Messages for one rule alone (`$aws/rules/<rule>/…`) that is not there, or does not listen to their topic.
+    pub no_rule: Counter,
     /// Publishes that the policy denies to a client which cannot be told (QoS 0, or before MQTT 5).
     pub not_authorized: Counter,
 }
 
 impl Drops {
     /// Every reason with its count, by the name it has in metrics.
-    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+    pub fn by_reason(&self) -> [(&'static str, u64); 7] {
         // All of them, or this does not compile.
-        let Drops { expired, log_dropped, not_authorized, offline, packet_too_large, slow_consumer } = self;
+        let Drops { expired, log_dropped, no_rule, not_authorized, offline, packet_too_large, slow_consumer } =
+            self;
         [
             ("expired", expired.get()),
             ("log_dropped", log_dropped.get()),
+            ("no_rule", no_rule.get()),
             ("not_authorized", not_authorized.get()),
             ("offline", offline.get()),
             ("packet_too_large", packet_too_large.get()),

@@ -4,6 +4,7 @@
 //! passes in the event, a snapshot of the tables and a monotonic clock for the deadline, and performs the
 //! effects that come back.
 
+mod basic_ingest;
 pub mod bus;
 mod dry_run;
 mod effect;
@@ -32,6 +33,7 @@ mod text;
 pub mod topic;
 mod trigger;
 
+pub use basic_ingest::{BASIC_INGEST_PREFIX, BasicIngest};
 pub use dry_run::DryRun;
 pub use effect::{Effect, LogLevel, Outcome, PublishProperties, Webhook};
 pub use engine::{Engine, Library};

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use rhai::AST;
 use thiserror::Error;
 
+use crate::basic_ingest::{BASIC_INGEST_PREFIX, BasicIngest};
 use crate::engine::LibraryFile;
 use crate::sql::SqlRule;
 use crate::state::Names;
-use crate::trigger::Trigger;
+use crate::topic::{ALL_LEVELS, TopicFilter};
+use crate::trigger::{On, Trigger};
 
 /// The longest name of a rule.
 pub const RULE_NAME_LEN_MAX: usize = 64;
@@ -93,6 +95,31 @@ impl Rule {
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The topics of Basic Ingest that set a trigger off; `None` for one that no message sets off. A statement takes all
+    /// that is published to its rule, whatever its FROM says.
+    pub(crate) fn basic_ingest(&self, trigger: &Trigger) -> Option<TopicFilter> {
+        let (On::Message(levels) | On::Batch(levels, _)) = &trigger.on else { return None };
+        let filter = match &self.body {
+            Body::Script { .. } => levels.filter().as_str(),
+            Body::Sql(_) => ALL_LEVELS,
+        };
+        // What is too long for a filter is too long for the topic of a message as well.
+        TopicFilter::parse(&format!("{BASIC_INGEST_PREFIX}{}/{filter}", self.name)).ok()
+    }
+
+    /// Why a message that was published to a rule by Basic Ingest does not set a trigger of this rule off; `None` if it
+    /// does.
+    pub fn why_not_ingested(&self, trigger: &Trigger, message: BasicIngest<'_>) -> Option<String> {
+        if message.rule != self.name.as_str() {
+            return Some(format!("the message is for rule {} alone", message.rule));
+        }
+        let Some(filter) = self.basic_ingest(trigger) else {
+            return Some(format!("{} is not set off by a message", trigger.on));
+        };
+        let topic = format!("{BASIC_INGEST_PREFIX}{}/{}", message.rule, message.topic);
+        (!filter.matches(&topic)).then(|| format!("{} does not match {}", trigger.on, message.topic))
     }
 
     /// The files of the library that it uses, with their text.

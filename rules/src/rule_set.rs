@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::basic_ingest::BASIC_INGEST_PREFIX;
 use crate::pattern::{JsonError, Pattern, PatternSet, Scratch};
 use crate::rule::{Index, Rule};
 use crate::topic::TopicTrie;
@@ -20,6 +21,8 @@ pub type TriggerIndex = usize;
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     messages: TopicTrie<(RuleIndex, TriggerIndex)>,
+    /// By the topics of Basic Ingest, which no other filter means.
+    ingested: TopicTrie<(RuleIndex, TriggerIndex)>,
     lifecycle: Vec<(RuleIndex, TriggerIndex)>,
     changes: BTreeMap<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>,
     buses: BTreeMap<Arc<str>, Bus>,
@@ -41,7 +44,7 @@ struct Bus {
 impl RuleSet {
     /// Brings rules together. Their order is the order in which they see an event.
     pub fn new(rules: Vec<Arc<Rule>>) -> Self {
-        let mut messages = TopicTrie::new();
+        let (mut messages, mut ingested) = (TopicTrie::new(), TopicTrie::new());
         let (mut lifecycle, mut times) = (Vec::new(), Vec::new());
         let mut wanted = BTreeMap::<Arc<str>, Vec<Listener<'_>>>::new();
         let mut changes = BTreeMap::<Arc<str>, Vec<(RuleIndex, TriggerIndex)>>::new();
@@ -49,7 +52,12 @@ impl RuleSet {
             for (trigger_index, trigger) in rule.triggers.iter().enumerate() {
                 let place = (rule_index, trigger_index);
                 match &trigger.on {
-                    On::Message(levels) | On::Batch(levels, _) => messages.insert(levels.filter(), place),
+                    On::Message(levels) | On::Batch(levels, _) => {
+                        messages.insert(levels.filter(), place);
+                        if let Some(filter) = rule.basic_ingest(trigger) {
+                            ingested.insert(&filter, place);
+                        }
+                    }
                     On::Change(table) => changes.entry(Arc::clone(table)).or_default().push(place),
                     On::Connect | On::Disconnect | On::Subscribe | On::Unsubscribe => lifecycle.push(place),
                     On::Event(BusPattern { bus, pattern }) => {
@@ -69,7 +77,7 @@ impl RuleSet {
             (name, Bus { patterns, triggers: wanted.into_iter().map(|(_, place)| place).collect() })
         };
         let buses = wanted.into_iter().map(bus).collect();
-        Self { rules, messages, lifecycle, changes, buses, indexes, times }
+        Self { rules, messages, ingested, lifecycle, changes, buses, indexes, times }
     }
 
     /// The rules.
@@ -127,14 +135,18 @@ impl RuleSet {
 
     /// Whether some rule listens to this topic.
     pub fn has_message_match(&self, topic: &str) -> bool {
-        self.messages.has_match(topic)
+        self.listeners(topic).has_match(topic)
+    }
+
+    fn listeners(&self, topic: &str) -> &TopicTrie<(RuleIndex, TriggerIndex)> {
+        if topic.starts_with(BASIC_INGEST_PREFIX) { &self.ingested } else { &self.messages }
     }
 
     /// Calls `found` for each trigger that listens to messages of this topic, one by one or in batches: by rule, then
     /// by line.
     pub fn for_each_message_match(&self, topic: &str, mut found: impl FnMut(RuleIndex, TriggerIndex)) {
         let mut matches: SmallVec<[(RuleIndex, TriggerIndex); 8]> = SmallVec::new();
-        self.messages.for_each_match(topic, |&indices| matches.push(indices));
+        self.listeners(topic).for_each_match(topic, |&indices| matches.push(indices));
         matches.sort_unstable(); // the trie has no order, and equal events must have equal effects
         for (rule, trigger) in matches {
             found(rule, trigger);

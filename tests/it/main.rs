@@ -1,5 +1,6 @@
 //! The cases: one binary, one module for each feature.
 
+mod basic_ingest;
 mod bus;
 mod chat;
 mod chat_limits;

@@ -130,12 +130,11 @@ async fn publish(server: &Endpoints, from: usize, to: usize) {
 /// Waits until a metric is at zero.
 async fn nothing_is_left(server: &Endpoints, name: &str) {
     eventually(&format!("{name} is 0"), async || {
-        let page = server.http().get("/metrics").await;
-        let value = page.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        match value.map(str::to_owned) {
+        match server.metric(name).await {
+            0 => Ok(()),
             // The request itself is a connection.
-            Some(value) if value == "0" || name == "pointsman_connections_open" && value == "1" => Ok(()),
-            other => Err(format!("{other:?}")),
+            1 if name == "pointsman_connections_open" => Ok(()),
+            other => Err(other.to_string()),
         }
     })
     .await;

@@ -363,11 +363,9 @@ async fn parked_messages_max_holds_and_what_comes_then_is_a_dead_letter() {
         client.publish("trap", word).await;
     }
     eventually("two are put aside and two are turned away", async || {
-        let page = server.http().get("/metrics").await;
-        let is_so = ["pointsman_rule_events_parked 2", "pointsman_rule_events_turned_away_total 2"]
-            .iter()
-            .all(|line| page.text().lines().any(|it| it == *line));
-        if is_so { Ok(()) } else { Err(page.text().to_owned()) }
+        let parked = server.metric("pointsman_rule_events_parked").await;
+        let turned_away = server.metric("pointsman_rule_events_turned_away_total").await;
+        if (parked, turned_away) == (2, 2) { Ok(()) } else { Err(format!("{parked}, {turned_away}")) }
     })
     .await;
     server.write_rule("trap", &TRAP.replace("loop { }", "return;")).await;

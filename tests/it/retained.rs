@@ -15,13 +15,6 @@ fn retained(topic: &str, qos: u8, properties: Option<&[u8]>, payload: &str) -> V
     publish.packet()
 }
 
-/// What a metric is at.
-async fn metric(server: &TestServer, name: &str) -> u64 {
-    let page = server.http().get("/metrics").await;
-    let line = page.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}"))
-}
-
 #[tokio::test]
 async fn retained_messages_max_holds_and_a_removal_makes_room() {
     let server = TestServer::builder().config(|config| config.limits.retained_messages_max = 1).start().await;
@@ -32,12 +25,12 @@ async fn retained_messages_max_holds_and_a_removal_makes_room() {
         v5.send(&retained(topic, 1, Some(&[]), payload)).await;
         assert_eq!(v5.expect(kind::PUBACK).await.reason(), reason, "{topic} {payload:?}");
         eventually("it is retained, or removed", async || {
-            let count = metric(&server, "pointsman_retained_messages").await;
+            let count = server.metric("pointsman_retained_messages").await;
             if count == then { Ok(()) } else { Err(count) }
         })
         .await;
     }
-    assert_eq!(metric(&server, "pointsman_retained_refused_total").await, 1);
+    assert_eq!(server.metric("pointsman_retained_refused_total").await, 1);
 }
 
 #[tokio::test]
@@ -52,7 +45,7 @@ async fn before_mqtt_5_a_message_without_room_is_delivered_and_not_retained() {
     let mut late = server.mqtt("late").await;
     late.subscribe("a", QoS::AtLeastOnce).await;
     late.expect_silence().await;
-    assert_eq!(metric(&server, "pointsman_retained_refused_total").await, 1);
+    assert_eq!(server.metric("pointsman_retained_refused_total").await, 1);
 }
 
 #[tokio::test]
@@ -91,7 +84,7 @@ async fn many_are_sent_to_one_and_others_are_served_meanwhile() {
     publisher.ping().await;
     let mut wild = server.raw().await.join(&Connect::new(wire::V311, "wild")).await;
     eventually("all are retained", async || {
-        let count = metric(&server, "pointsman_retained_messages").await;
+        let count = server.metric("pointsman_retained_messages").await;
         if count == COUNT as u64 { Ok(()) } else { Err(count) }
     })
     .await;
@@ -135,8 +128,8 @@ async fn retained_limits_hold_for_sessions_and_over_restarts() {
                 taken.push((topic.to_owned(), payload.to_owned()));
             }
             server.restart().await;
-            assert_eq!(metric(&server, "pointsman_retained_messages").await, 1, "{topic}");
-            assert!(metric(&server, "pointsman_retained_bytes").await <= 2_000, "{topic}");
+            assert_eq!(server.metric("pointsman_retained_messages").await, 1, "{topic}");
+            assert!(server.metric("pointsman_retained_bytes").await <= 2_000, "{topic}");
         }
         let mut away = server.raw().await;
         assert!(away.connect(&connect).await.session_present);

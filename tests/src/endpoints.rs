@@ -135,6 +135,13 @@ impl Endpoints {
         self.http().get("/api/status").await.json()
     }
 
+    /// What a metric is at, by its name and labels as `/metrics` has them.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let page = self.http().get("/metrics").await;
+        let value = page.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}: {}", page.text()))
+    }
+
     /// The address of a listener.
     pub fn address(&self, transport: Transport) -> SocketAddr {
         match transport {

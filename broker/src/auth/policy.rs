@@ -146,7 +146,7 @@ impl Policy {
         Policy::parse(
             r#"{ "Statement": [
                 { "Effect": "Allow", "Action": ["connect", "publish", "subscribe", "receive"], "Resource": "*" },
-                { "Effect": "Deny", "Action": "publish", "Resource": ["$*", "chat/in/*"] } ] }"#,
+                { "Effect": "Deny", "Action": "publish", "Resource": ["$SYS/*", "$aws/events/*", "chat/in/*"] } ] }"#,
         )
         .expect("a constant that a test reads")
         .named("the operator's policy")

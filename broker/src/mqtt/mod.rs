@@ -5,6 +5,7 @@ mod envelope;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod listen;
+mod reserved;
 mod session;
 mod spine;
 pub mod sys;
@@ -13,6 +14,7 @@ pub use codec::{AlongError, QoS, Reason, encode_along};
 pub use envelope::{
     BuilderMark, Envelope, EnvelopeBuilder, Interest, Marks, Message, NotAnEnvelope, Origin, SERVER,
 };
+pub(crate) use reserved::{is_for_rule, is_open, levels};
 pub use session::{
     Begun, Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused,
     Logged, OutboxLimits, Peer, Publication, PublishRate, Receipt, Recipient, RetainedLimits, RetainedStats,

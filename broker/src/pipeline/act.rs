@@ -16,7 +16,7 @@ use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
 use super::wanted::BUS_PREFIX;
 use super::worker::Desk;
-use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along};
+use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along, is_for_rule};
 use crate::store::Write;
 
 /// Topics of which a worker remembers who wants what is published to them.
@@ -147,6 +147,7 @@ impl Pipeline {
                     }
                     let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
                     let interest = self.interest_of(&topic, interests);
+                    let retain = retain && !is_for_rule(&topic);
                     let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
                     let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
                     commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });

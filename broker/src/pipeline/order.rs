@@ -10,6 +10,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::active::ActiveRule;
 use super::lanes::Key;
+use super::route::seen_topic;
 use super::unit::{Events, Unit};
 use crate::mqtt::{Envelope, SERVER};
 use crate::store::Seq;
@@ -34,7 +35,7 @@ pub(super) fn message_key(rule: &ActiveRule, trigger: &Trigger, envelope: &Envel
         (OrderBy::Field(path), _) => key_of(rule, (2_u8, field::hash(message.payload(), path))),
         (OrderBy::Nothing, _) => key_of(rule, (3_u8, envelope.id(index).to_u128())),
         (OrderBy::Param(name), On::Message(levels) | On::Batch(levels, _)) => {
-            let level = levels.params(message.topic()).find(|(its, _)| *its == &**name);
+            let level = levels.params(seen_topic(message.topic())).find(|(its, _)| *its == &**name);
             key_of(rule, (4_u8, level.map(|(_, level)| level)))
         }
         (OrderBy::Topic | OrderBy::Param(_), _) => key_of(rule, (5_u8, message.topic())),

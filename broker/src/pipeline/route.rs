@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{Change, Event, Lifecycle, Message, On};
+use pointsman_rules::{BasicIngest, Change, Event, Lifecycle, Message, On};
 use tracing::warn;
 
 use super::active::{ActiveRule, ActiveRules};
@@ -11,7 +11,7 @@ use super::order::Units;
 use super::unit::{Events, Texts, Unit};
 use super::wanted::{BUS_PREFIX, CHANGES_PREFIX, Wanted};
 use super::{Pipeline, changes, order};
-use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER};
+use crate::mqtt::{Envelope, LIFECYCLE_PREFIX, LifecycleEvent, SERVER, is_open};
 use crate::store::Seq;
 
 /// Rules that a message may go through one after the other; what they publish beyond is dropped, as it loops.
@@ -157,7 +157,7 @@ pub(super) fn is_durable(envelope: &Envelope, index: usize) -> bool {
 /// What a message of the spine is for rules, whoever listens to it.
 pub(super) fn spine_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Option<Event> {
     let topic = envelope.message(index).topic();
-    if envelope.publisher() != SERVER || !topic.starts_with('$') {
+    if envelope.publisher() != SERVER || is_open(topic) {
         return Some(message_event(envelope, index, texts));
     }
     if topic.starts_with(LIFECYCLE_PREFIX) {
@@ -192,6 +192,11 @@ pub(super) fn logged_event(on: &On, envelope: &Envelope, index: usize, texts: &m
     }
 }
 
+/// A topic as rules see it: what is for one rule alone, without saying so.
+pub(super) fn seen_topic(topic: &str) -> &str {
+    BasicIngest::of(topic).map_or(topic, |message| message.topic)
+}
+
 /// A message as rules see it.
 pub(super) fn message_event(envelope: &Envelope, index: usize, texts: &mut Texts) -> Event {
     Event::message(message(envelope, index, texts))
@@ -202,7 +207,7 @@ fn message(envelope: &Envelope, index: usize, texts: &mut Texts) -> Message {
     let marks = message.marks();
     let id = envelope.id(index);
     Message {
-        topic: texts.topic(message.topic()),
+        topic: texts.topic(seen_topic(message.topic())),
         client_id: texts.client_id(envelope.client_id()),
         user: envelope.user().map(|user| texts.user(user)),
         payload: message.payload_shared(),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::{self, Fault, KnownFunctions};
 use super::{Engine, Library};
+use crate::basic_ingest::BASIC_INGEST_PREFIX;
 use crate::error::{CompileError, explain};
 use crate::rule::{Body, Rule, RuleName};
 use crate::sql::SqlRule;
@@ -118,8 +119,13 @@ impl Engine {
         }
         let sql = SqlRule::compile(name, file, source)?;
         let libraries = library.used_by(source);
-        let trigger = |filter: &LevelFilter| Trigger {
-            on: On::Message(filter.clone()),
+        // Without FROM it listens to what is published to itself.
+        let own = || LevelFilter::parse(&format!("{BASIC_INGEST_PREFIX}{name}/#"));
+        let filter = sql.filter().cloned().map_or_else(own, Ok);
+        let filter =
+            filter.map_err(|error| CompileError::new(file, source, Position::NONE, error.to_string()))?;
+        let trigger = Trigger {
+            on: On::Message(filter),
             handling: Handling::default(),
             handler: SQL_HANDLER.to_owned(),
             line: 1,
@@ -128,7 +134,7 @@ impl Engine {
             name: name.clone(),
             file: file.to_owned(),
             version: version(source, libraries.iter().map(|file| file.source.as_str())),
-            triggers: sql.filter().map(trigger).into_iter().collect(),
+            triggers: vec![trigger],
             indexes: Arc::new([]),
             source: source.to_owned(),
             body: Body::Sql(Box::new(sql)),

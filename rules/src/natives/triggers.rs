@@ -6,6 +6,7 @@ use rhai::{Dynamic, Engine, Map, NativeCallContext};
 
 use super::options::{Options, parse_duration};
 use super::table::check_table_name;
+use crate::basic_ingest;
 use crate::bus::{DEFAULT_BUS, is_bus_name};
 use crate::json;
 use crate::pattern::{PATTERN_BYTES_MAX, Pattern};
@@ -71,13 +72,13 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn register_messages(engine: &mut Engine) {
     engine.register_fn("on_message", |context: NativeCallContext, filter: &str, handler: &str| {
-        let filter = LevelFilter::parse(filter).map_err(|error| refuse(error.to_string()))?;
+        let filter = listened(filter)?;
         file(&context, On::Message(filter), Handling::default(), handler)
     });
     engine.register_fn(
         "on_message",
         |context: NativeCallContext, filter: &str, options: Map, handler: &str| {
-            let filter = LevelFilter::parse(filter).map_err(|error| refuse(error.to_string()))?;
+            let filter = listened(filter)?;
             let options = Options::new("on_message", &options, &["durable", "order_by", "qos", "start"])?;
             let handling = handling(&options, Some(&filter))?;
             file(&context, On::Message(filter), handling, handler)
@@ -110,8 +111,14 @@ fn register_times(engine: &mut Engine) {
     });
 }
 
-fn on_batch(context: &NativeCallContext, filter: &str, options: &Options, handler: &str) -> NativeResult<()> {
+fn listened(filter: &str) -> NativeResult<LevelFilter> {
     let filter = LevelFilter::parse(filter).map_err(|error| refuse(error.to_string()))?;
+    basic_ingest::check_filter(filter.as_str()).map_err(refuse)?;
+    Ok(filter)
+}
+
+fn on_batch(context: &NativeCallContext, filter: &str, options: &Options, handler: &str) -> NativeResult<()> {
+    let filter = listened(filter)?;
     let count = |name: &str, max: i64| match options.number(name)? {
         None => Ok(usize::try_from(max).unwrap_or(usize::MAX)),
         Some(given) if (1..=max).contains(&given) => Ok(usize::try_from(given).unwrap_or(1)),

@@ -97,6 +97,14 @@ impl Action {
                         "topic {topic:?} starts with `$`, which only `$$` in the file may ask for"
                     ));
                 }
+                if topic.starts_with('$')
+                    && (!topic.starts_with("$aws/") || topic.starts_with("$aws/events/"))
+                {
+                    let topic = excerpt(&topic);
+                    return Err(format!(
+                        "topic {topic:?} is for the server alone: `$$` can ask for `$aws/`, and not for `$aws/events/`"
+                    ));
+                }
                 Ok(Effect::Publish {
                     topic,
                     payload: output.bytes.clone(),

@@ -10,6 +10,7 @@ use super::lex::Place;
 use super::limits::SQL_BYTES_MAX;
 use super::parse::{Parsed, Parser};
 use super::select::{self, Output};
+use crate::basic_ingest;
 use crate::topic::LevelFilter;
 
 /// A statement of AWS IoT SQL, version 2016-03-23, read and checked.
@@ -39,6 +40,7 @@ impl Statement {
         if parser.take_word("FROM")? {
             let (text, place) = parser.text("a topic filter in quotes")?;
             filter = Some(LevelFilter::parse(&text).map_err(|error| place.error(error.to_string()))?);
+            basic_ingest::check_filter(&text).map_err(|message| place.error(message))?;
         }
         let condition = parser.condition()?;
         Ok(Self { filter, selection: Selection { what, condition } })

@@ -131,6 +131,15 @@ fn computed_targets_are_checked() {
         &long,
         "the limit TEMPLATE_BYTES_MAX is reached: select less, or split the message",
     );
+    for topic in ["$aws/events/presence/connected/x", "$changes/scores", "$SYS/x"] {
+        check(
+            &format!("REPUBLISH '${topic}'"),
+            "{}",
+            &format!(
+                "topic {topic:?} is for the server alone: `$$` can ask for `$aws/`, and not for `$aws/events/`"
+            ),
+        );
+    }
     let reserved = run("SELECT * FROM 'a' THEN REPUBLISH '$$aws/${t}'", "{\"t\":\"x\"}");
     assert!(matches!(&reserved.effects[..], [Effect::Publish { topic, .. }] if topic == "$aws/x"));
 }

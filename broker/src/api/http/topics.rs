@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::query::{self, Query};
 use super::{Api, operator};
 use crate::auth::{ADMIN, Action};
-use crate::mqtt::{LogRefused, Publication, QoS};
+use crate::mqtt::{self, LogRefused, Publication, QoS};
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,12 +30,12 @@ pub(super) async fn post(
     let operator = operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
     let request = Request::read(&uri, &headers).map_err(|detail| bad(detail).into_response())?;
     let topic_levels_max = api.hub.limits().topic_levels_max;
-    if request.topic.split('/').count() > topic_levels_max {
+    if mqtt::levels(&request.topic) > topic_levels_max {
         let detail = format!("the topic has more levels than topic_levels_max ({topic_levels_max})");
         return Err(bad(detail).into_response());
     }
     // Nobody publishes as the server does, whatever a policy says.
-    if request.topic.starts_with('$') || !operator.may(Action::Publish, &request.topic) {
+    if !mqtt::is_open(&request.topic) || !operator.may(Action::Publish, &request.topic) {
         return Err(forbidden(&request.topic).into_response());
     }
     let payload = read_body(body, api.packet_bytes_max).await.map_err(IntoResponse::into_response)?;

@@ -14,6 +14,7 @@ use super::super::codec::{
     ConnackOptions, Connect, ProtocolError, Reason, Version, decode_connect, encode_connack,
     encode_connack_within, encode_disconnect, frame_head, version_of_connect,
 };
+use super::super::reserved;
 use super::client::{Client, ClientParts, Kick};
 use super::connection::{Connection, End};
 use super::exchange::{Enhanced, NotShown, Shown, exchange};
@@ -412,7 +413,7 @@ fn check_will(connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
     if validate_topic(&will.topic).is_err() {
         return refusal(Reason::TopicNameInvalid, "the will's topic is not one that can be published to");
     }
-    if will.topic.starts_with('$') || !identity.may(Action::Publish, &will.topic) {
+    if !reserved::is_open(&will.topic) || !identity.may(Action::Publish, &will.topic) {
         return refusal(Reason::NotAuthorized, "the policy does not allow the will's topic");
     }
     Ok(())

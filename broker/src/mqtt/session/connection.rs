@@ -119,6 +119,8 @@ pub(super) struct LastTopic {
     pub(super) topic: String,
     pub(super) interest: Interest,
     pub(super) allowed: bool,
+    /// Whether it is one of Basic Ingest.
+    pub(super) is_for_rule: bool,
     pub(super) generation: u64,
 }
 

@@ -11,6 +11,7 @@ use super::super::codec::{
     encode_ack_with, next_frame, parse_ack, parse_publish, without_alias,
 };
 use super::super::envelope::{Envelope, Marks, Origin};
+use super::super::reserved;
 use super::connection::{Connection, End, LastTopic};
 use super::resume::PUBREL;
 use super::sessions::{handled, ops_bytes};
@@ -149,8 +150,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if !self.last_topic.allowed {
             return self.deny(&publish);
         }
-        let retain = publish.retain && self.admit_retained(&publish);
-        if publish.retain && !retain && self.version == Version::V5 && publish.qos > QoS::AtMostOnce {
+        let asks_to_retain = publish.retain && !self.last_topic.is_for_rule;
+        let retain = asks_to_retain && self.admit_retained(&publish);
+        if asks_to_retain && !retain && self.version == Version::V5 && publish.qos > QoS::AtMostOnce {
             self.answer(&publish, Reason::QuotaExceeded);
             return Ok(());
         }
@@ -170,7 +172,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if publish.qos == QoS::ExactlyOnce {
             self.work.answers.received.push(publish.packet_id);
         }
-        self.answer(&publish, Reason::Success);
+        if self.last_topic.is_for_rule && !self.last_topic.interest.rules {
+            self.hub.telemetry.drops.no_rule.add(1);
+            self.answer(&publish, Reason::NoMatchingSubscribers);
+        } else {
+            self.answer(&publish, Reason::Success);
+        }
         Ok(())
     }
 
@@ -227,13 +234,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         if let Err(error) = validate_topic(&topic) {
             return refused(Reason::TopicNameInvalid, error.to_string()); // [MQTT-3.3.2-2]
         }
-        if topic.split('/').count() > self.limits.topic_levels_max {
+        if reserved::levels(&topic) > self.limits.topic_levels_max {
             return refused(Reason::TopicNameInvalid, "the topic has more levels than topic_levels_max");
         }
         // Nobody publishes as the server does, whatever a policy says.
-        let allowed = !topic.starts_with('$') && self.client.identity.may(Action::Publish, &topic);
+        let allowed = reserved::is_open(&topic) && self.client.identity.may(Action::Publish, &topic);
         let interest = self.hub.interest(&topic);
-        self.last_topic = LastTopic { topic, interest, allowed, generation };
+        let is_for_rule = reserved::is_for_rule(&topic);
+        if is_for_rule && !interest.rules {
+            tracing::debug!(client = %self.client.client_id, topic, "no rule listens to what is published to it");
+        }
+        self.last_topic = LastTopic { topic, interest, allowed, is_for_rule, generation };
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::codec::QoS;
 use super::super::envelope::{Envelope, EnvelopeBuilder, Marks, Origin, SERVER};
+use super::super::reserved;
 use super::retained::{RetainedCursor, STEP_TOPICS};
 use super::{Entry, Hub, LogRefused, Reason, retained};
 use pointsman_rules::topic::TopicFilter;
@@ -34,6 +35,7 @@ impl Hub {
             self.spine.caught_up().await;
         }
         let now_ms = self.clock.now_ms();
+        let retain = retain && !reserved::is_for_rule(topic);
         if retain {
             self.retained.admit(topic, payload.len(), now_ms).map_err(|full| LogRefused {
                 reason: Reason::QuotaExceeded,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
+use super::super::reserved;
 use super::outbox::Outbox;
 use super::state::State;
 use super::uuid::Uuid;
@@ -59,9 +60,10 @@ impl Session {
     }
 
     /// Whether its client may receive a topic. While nobody has been connected since the start, that is left open: it is
-    /// asked again when somebody is.
+    /// asked again when somebody is. What is for a rule alone is for nobody.
     pub(crate) fn may_receive(&self, topic: &str) -> bool {
-        self.identity.load().as_ref().is_none_or(|identity| identity.may(Action::Receive, topic))
+        !reserved::is_for_rule(topic)
+            && self.identity.load().as_ref().is_none_or(|identity| identity.may(Action::Receive, topic))
     }
 
     /// What the policy says of its client receiving a topic; `None` while nobody has been connected since the start.

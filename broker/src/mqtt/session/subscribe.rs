@@ -8,6 +8,7 @@ use super::super::codec::{
     Control, QoS, Reason, RetainHandling, Subscription, Version, encode_pingresp, encode_suback,
     encode_unsuback,
 };
+use super::super::reserved;
 use super::Hub;
 use super::connection::{Connection, End};
 use super::inbound::refused;
@@ -98,7 +99,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             return Err(Reason::QuotaExceeded);
         }
         drop(state);
-        if !self.client.identity.may(Action::Subscribe, filter.filter.as_str()) {
+        let text = filter.filter.as_str();
+        if !reserved::is_open_filter(text) || !self.client.identity.may(Action::Subscribe, text) {
             return Err(Reason::NotAuthorized);
         }
         Ok(Admitted { filter, wanted, new })

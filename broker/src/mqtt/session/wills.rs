@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::super::codec::Will;
 use super::super::envelope::{EnvelopeBuilder, Marks, Origin};
+use super::super::reserved;
 use super::client::Client;
 use super::{Entry, Hub, retained};
 
@@ -85,7 +86,8 @@ impl Wills {
 
 fn publish(hub: &Hub, will: &Will, origin: &WillOrigin) {
     let now_ms = hub.clock.now_ms();
-    let retain = will.retain && hub.retained.admit(&will.topic, will.payload.len(), now_ms).is_ok();
+    let may_retain = will.retain && !reserved::is_for_rule(&will.topic);
+    let retain = may_retain && hub.retained.admit(&will.topic, will.payload.len(), now_ms).is_ok();
     let mut builder = EnvelopeBuilder::default();
     let marks = Marks { qos: will.qos, retain, interest: hub.interest(&will.topic) };
     builder.push(&will.topic, &will.payload, &will.properties, marks);

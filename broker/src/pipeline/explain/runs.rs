@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{Batch, Event, EventId, On, RuleName, Snapshot};
+use pointsman_rules::{BasicIngest, Batch, Event, EventId, On, RuleName, Snapshot};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -75,6 +75,7 @@ impl Pipeline {
         deadline: Deadline,
     ) -> Result<(), ExplainError> {
         let active = self.active.load_full();
+        let ingested = BasicIngest::of(envelope.message(0).topic());
         if let Some(name) = only.filter(|name| active.rules.iter().all(|active| active.rule.name != **name)) {
             return Err(ExplainError::NoRule(name.to_string()));
         }
@@ -82,7 +83,10 @@ impl Pipeline {
         let mut matched: Vec<Place<'_>> = Vec::new();
         for active in meant {
             for (index, trigger) in active.rule.triggers.iter().enumerate() {
-                let why = match trigger.why_not(event) {
+                let why = match ingested.map_or_else(
+                    || trigger.why_not(event),
+                    |message| active.rule.why_not_ingested(trigger, message),
+                ) {
                     None if explanation.withheld.is_empty() => {
                         matched.push((active, index));
                         continue;

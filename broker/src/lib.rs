@@ -13,3 +13,7 @@ mod random;
 mod report;
 pub mod store;
 pub mod telemetry;
+
+/// Counts, so that no rule holds more memory than `rules.run_memory_bytes_max`.
+#[global_allocator]
+static ALLOCATOR: pointsman_rules::CountingAllocator = pointsman_rules::CountingAllocator;

@@ -306,6 +306,8 @@ pub struct Rules {
     pub operations_max: u64,
     /// Wall clock of one run.
     pub run_time_max_ms: u64,
+    /// Bytes of memory that one run holds at a time.
+    pub run_memory_bytes_max: usize,
     /// Bytes of text in one value of a script: of a text, or of all in an array or map.
     pub string_bytes_max: usize,
     /// Items of one array in a script.
@@ -372,6 +374,7 @@ impl Default for Rules {
             directory: PathBuf::from("config/rules"),
             operations_max: 20_000,
             run_time_max_ms: 50,
+            run_memory_bytes_max: 32 * 1024 * 1024,
             string_bytes_max: 16 * 1024,
             array_len_max: 2_000,
             map_len_max: 2_000,

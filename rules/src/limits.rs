@@ -31,6 +31,9 @@ pub struct Limits {
     pub query_rows_max: usize,
     /// Bytes that one run reads from tables.
     pub read_bytes_max: usize,
+    /// Bytes of memory that one run holds at a time, if the program counts them: see
+    /// [`CountingAllocator`](crate::CountingAllocator).
+    pub run_memory_bytes_max: usize,
     /// Time of one run.
     pub run_time_max: Duration,
     /// Bytes of a rule's source.
@@ -57,6 +60,7 @@ impl Default for Limits {
             payload_bytes_max: 256 << 10,
             query_rows_max: 1_000,
             read_bytes_max: 4 << 20,
+            run_memory_bytes_max: 32 << 20,
             run_time_max: Duration::from_millis(50),
             script_bytes_max: 256 << 10,
             string_bytes_max: 16 << 10,

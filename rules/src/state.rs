@@ -14,6 +14,7 @@ use crate::effect::Effect;
 use crate::error::RunErrorKind;
 use crate::event_id::EventId;
 use crate::limits::Limits;
+use crate::memory;
 use crate::rule::Index;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::trigger::{Handling, On};
@@ -84,6 +85,8 @@ thread_local! {
     static NAMES: RefCell<Names> = RefCell::default();
     static STATE: RefCell<State> = const { RefCell::new(State::Idle) };
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    /// What the thread held when the run began.
+    static HELD_BEFORE: Cell<i64> = const { Cell::new(0) };
     static LAST_LOOK: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static TIME_SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     /// From which step on variables are written down; most runs never come to it.
@@ -102,6 +105,7 @@ impl Guard {
     pub(crate) fn enter(state: State, names: Names, now: Duration) -> Self {
         NAMES.replace(names);
         OPERATIONS.set(0);
+        HELD_BEFORE.set(memory::held());
         LAST_LOOK.set(now);
         TIME_SPENT.set(Duration::ZERO);
         STATE.replace(state);
@@ -134,6 +138,7 @@ pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
         names: Names,
         state: State,
         operations: u64,
+        held_before: i64,
         last_look: Duration,
         time_spent: Duration,
     }
@@ -142,6 +147,7 @@ pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
             NAMES.replace(std::mem::take(&mut self.names));
             STATE.replace(std::mem::replace(&mut self.state, State::Idle));
             OPERATIONS.set(self.operations);
+            HELD_BEFORE.set(self.held_before);
             LAST_LOOK.set(self.last_look);
             TIME_SPENT.set(self.time_spent);
         }
@@ -150,6 +156,7 @@ pub(crate) fn aside<T>(body: impl FnOnce() -> T) -> T {
         names: NAMES.take(),
         state: STATE.replace(State::Idle),
         operations: OPERATIONS.get(),
+        held_before: HELD_BEFORE.get(),
         last_look: LAST_LOOK.get(),
         time_spent: TIME_SPENT.get(),
     };
@@ -167,6 +174,10 @@ pub(crate) fn count_operation(limits: &Limits, monotonic: fn() -> Duration) -> O
             return Some(Dynamic::from(stop));
         }
         return Some(Dynamic::from(Stop::limit("operations_max", limits.operations_max)));
+    }
+    let held = memory::held().saturating_sub(HELD_BEFORE.get());
+    if held > i64::try_from(limits.run_memory_bytes_max).unwrap_or(i64::MAX) {
+        return Some(Dynamic::from(Stop::limit("run_memory_bytes_max", limits.run_memory_bytes_max)));
     }
     if operations.is_multiple_of(STEPS_PER_LOOK) && spend_time(monotonic()) > limits.run_time_max {
         let message = format!("the run took longer than run_time_max = {:?}", limits.run_time_max);

@@ -260,6 +260,10 @@ async fn the_log_says_where_a_rule_failed_and_nothing_of_the_payload() {
 const GREEDY: &str = r#"
     on_message("over/{limit}", "over");
     fn deep(n) { deep(n + 1) }
+    fn hold(text) {
+        let a = text + "a"; let b = text + "b"; let c = text + "c"; let d = text + "d"; let e = text + "e";
+        hold(text)
+    }
     fn over(msg) {
         switch msg.params.limit {
             "operations_max" => { loop { } }
@@ -267,6 +271,7 @@ const GREEDY: &str = r#"
             "string_bytes_max" => { let text = "0123456789abcdef"; loop { text += text; } }
             "array_len_max" => { let all = []; loop { all.push(1); } }
             "map_len_max" => { let all = #{}; let n = 0; loop { all[`${n}`] = n; n += 1; } }
+            "run_memory_bytes_max" => { let text = "x"; text.pad(8000, "x"); hold(text) }
             "effects_max" => { let n = 0; loop { publish(`out/${n}`, n); n += 1; } }
             _ => publish("out/right", "x", #{ qos: 1 })
         }
@@ -282,10 +287,12 @@ async fn every_limit_of_a_run_ends_it_and_says_its_name() {
         "array_len_max",
         "map_len_max",
         "effects_max",
+        "run_memory_bytes_max",
     ];
     let patient = patient().config(|config| {
         config.rules.overruns_max = 100;
         config.rules.operations_max = 100_000;
+        config.rules.run_memory_bytes_max = 1 << 20;
     });
     let mut server = patient.rule("greedy", GREEDY).start().await;
     let mut client: Client = server.mqtt("client").await;

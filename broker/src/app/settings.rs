@@ -18,6 +18,7 @@ pub fn rule_limits(config: &Config) -> Limits {
     Limits {
         operations_max: rules.operations_max,
         run_time_max: Duration::from_millis(rules.run_time_max_ms),
+        run_memory_bytes_max: rules.run_memory_bytes_max,
         string_bytes_max: rules.string_bytes_max,
         array_len_max: rules.array_len_max,
         map_len_max: rules.map_len_max,

@@ -17,3 +17,7 @@ mod support;
 mod tables;
 mod testing;
 mod triggers;
+
+/// As in the program, so that the limit on a run's memory holds.
+#[global_allocator]
+static ALLOCATOR: pointsman_rules::CountingAllocator = pointsman_rules::CountingAllocator;

@@ -131,6 +131,34 @@ fn memory_stays_bounded_whatever_a_script_does() {
 }
 
 #[test]
+fn a_run_holds_no_more_memory_than_it_may() {
+    const KEEP: &str = "let a = []; for i in 0..500 { a.push(i); } keep(a, 0); } \
+        fn keep(a, depth) { let b = [a[0]] + a; let c = [b, b.map(|x| x + 1)]; keep(b, depth + 1);";
+    let allowed = |run_memory_bytes_max| {
+        let limits = Limits {
+            run_memory_bytes_max,
+            operations_max: 100_000,
+            run_time_max: Duration::from_secs(20),
+            ..Limits::default()
+        };
+        run_with(&Engine::new(limits, monotonic), KEEP, &Tables::default()).unwrap_err()
+    };
+    let error = allowed(200_000);
+    assert_eq!(error.kind, RunErrorKind::Limit("run_memory_bytes_max"), "{error}");
+    assert!(error.message.contains("the limit run_memory_bytes_max = 200000 is reached"), "{error}");
+    // With more it comes to another limit, and one run leaves nothing that counts against the next.
+    for _ in 0..3 {
+        assert_eq!(allowed(32 << 20).kind, RunErrorKind::Limit("call_depth_max"));
+    }
+    // Nor can a script go on by catching it.
+    let caught = "let m = []; m.pad(2000, 0); \
+        try { let a = m + []; let b = m + []; let c = m + []; let d = m + []; } catch { publish(\"a\", 1); }";
+    let limits = Limits { run_memory_bytes_max: 100_000, ..Limits::default() };
+    let error = run_with(&Engine::new(limits, monotonic), caught, &Tables::default()).unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Limit("run_memory_bytes_max"), "{error}");
+}
+
+#[test]
 fn equal_events_have_equal_effects() {
     let engine = patient();
     let body = "let m = #{}; for k in [\"z\", \"a\", \"m\"] { m[k] = msg.time; }

@@ -15,6 +15,8 @@ mod event;
 mod event_id;
 mod event_json;
 mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 pub mod leaderboard;
 mod limits;

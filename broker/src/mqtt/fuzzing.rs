@@ -185,22 +185,7 @@ impl AsyncWrite for Script {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    /// Every seed of a target, and its name.
-    fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-        let files = std::fs::read_dir(&folder).expect("the target has seeds");
-        let seeds: Vec<_> = files
-            .map(|file| {
-                let file = file.expect("an entry of a folder");
-                let bytes = std::fs::read(file.path()).expect("a seed can be read");
-                (file.file_name().to_string_lossy().into_owned(), bytes)
-            })
-            .collect();
-        assert!(seeds.len() > 5, "{} is all but empty", folder.display());
-        seeds
-    }
+    use pointsman_rules::fuzzing::seeds;
 
     #[test]
     fn every_seed_of_the_codec_holds() {

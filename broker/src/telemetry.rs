@@ -154,6 +154,8 @@ pub struct Telemetry {
     pub connections_open: Gauge,
     /// Times that the system would not give a connection, such as when the process had no file descriptor left.
     pub accept_errors_total: Counter,
+    /// Connections ended because of a fault of the server.
+    pub connection_faults_total: Counter,
     /// Sessions ended as their time was over.
     pub sessions_expired_total: Counter,
     /// Sessions ended as the log had dropped what they were owed.

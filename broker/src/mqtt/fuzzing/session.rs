@@ -2,6 +2,8 @@
 
 mod acts;
 mod client;
+#[cfg(test)]
+mod faults;
 mod naive;
 mod run;
 mod script;

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tracing::{Instrument, debug, debug_span};
@@ -98,7 +100,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let Greeted { mut connect, identity, shown, assigned } = greeted;
-    let client = enter(hub, &connect, identity, peer).await;
+    let entered = enter(hub, &connect, identity, peer).await;
+    let client = Arc::clone(&entered.client);
     let limits = hub.limits();
     let expiry_seconds = connect.session_expiry_seconds.min(limits.session_expiry_max_seconds);
     let taken = hub.take_up(&client.client_id, connect.clean_start, expiry_seconds).await;
@@ -106,8 +109,6 @@ where
         Ok(taken) => taken,
         Err(refused) => {
             turn_away(&mut transport, &connect, hub, &refused).await;
-            hub.registry.leave(&client, hub.clock.now_ms());
-            client.set_ended();
             return None;
         }
     };
@@ -127,7 +128,7 @@ where
         transport,
         Arc::clone(hub),
         limits_then,
-        Arc::clone(&client),
+        entered,
         session,
         &connect,
         inbound,
@@ -151,7 +152,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Begun<T> {
         let Begun(mut connection) = self;
         let client = &connection.client;
         let span = debug_span!("connection", client_id = %client.client_id, ip = %client.ip);
-        let end = connection.run().instrument(span).await;
+        let hub = Arc::clone(&connection.hub);
+        // A fault of ours ends the connection that it befell, in order: its place, its session and its will are seen to.
+        let run = AssertUnwindSafe(connection.run().instrument(span)).catch_unwind();
+        let end = run.await.unwrap_or_else(|_| {
+            hub.telemetry.connection_faults_total.add(1);
+            End::Kicked(Arc::new(FAULT))
+        });
         farewell(*connection, &end);
     }
 }
@@ -426,8 +433,15 @@ const TAKEN_OVER: Kick = Kick {
     lifecycle: reason::DUPLICATE_CLIENTID,
 };
 
+/// Something in the server is not as it should be.
+const FAULT: Kick = Kick {
+    reason: Reason::ImplementationSpecificError,
+    detail: Cow::Borrowed("a fault of the server"),
+    lifecycle: reason::SERVER_ERROR,
+};
+
 /// Enters the client, and sees the connection whose place it takes out first.
-async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer) -> Arc<Client> {
+async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer) -> Entered {
     let parts = ClientParts {
         connection: hub.next_connection(),
         client_id: Arc::from(&*connect.client_id),
@@ -435,6 +449,8 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
         ip: peer.ip.to_canonical(),
     };
     let (client, previous) = hub.registry.enter(parts, hub.clock.now_ms());
+    let entered = Entered { hub: Arc::clone(hub), client };
+    let client = &entered.client;
     // A policy that changed before this one was entered has not reached it.
     hub.auth.refresh(&client.identity, &client.client_id);
     if let Some(previous) = previous {
@@ -442,12 +458,26 @@ async fn enter(hub: &Arc<Hub>, connect: &Connect, identity: Identity, peer: Peer
         previous.kick(TAKEN_OVER);
         previous.ended().await;
     }
-    client
+    entered
+}
+
+/// A client that is in the registry until this is dropped, however that comes about: whoever takes its place waits for it.
+pub(super) struct Entered {
+    hub: Arc<Hub>,
+    pub(super) client: Arc<Client>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.hub.registry.leave(&self.client, self.hub.clock.now_ms());
+        self.client.set_ended();
+    }
 }
 
 /// What the end of a connection brings about: the session ends or waits, the will is published, the event is announced.
 fn farewell<T>(connection: Connection<T>, end: &End) {
-    let Connection { hub, client, session, will, deliveries, .. } = connection;
+    // Who waits for the end of this one goes on when all of this is done.
+    let Connection { hub, client, entered: _entered, session, will, deliveries, .. } = connection;
     debug!(reason = end.lifecycle(), detail = %end.detail(), client_id = %client.client_id, "disconnected");
     hub.registry.leave(&client, hub.clock.now_ms());
     let expiry_seconds = match end {
@@ -470,7 +500,6 @@ fn farewell<T>(connection: Connection<T>, end: &End) {
         hub.wills.set(&hub, *will, origin, delay);
     }
     hub.announce_disconnected(&client, &session, end.lifecycle());
-    client.set_ended();
 }
 
 /// The reason to an MQTT 5 client whose connection the server ends.

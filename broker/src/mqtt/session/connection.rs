@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 use super::super::codec::{Connect, ProtocolError, Reason, Version, Will};
 use super::super::envelope::Interest;
 use super::client::{Client, Kick};
-use super::connect::{goodbye, keep_alive_seconds};
+use super::connect::{Entered, goodbye, keep_alive_seconds};
 use super::exchange::Enhanced;
 use super::lifecycle::reason;
 use super::outbound::Aliases;
@@ -132,6 +132,7 @@ pub(crate) struct Connection<T> {
     /// What it began with, and CONNACK said.
     pub(super) limits: Arc<SessionLimits>,
     pub(super) client: Arc<Client>,
+    pub(super) entered: Entered,
     pub(super) session: Arc<Session>,
     pub(super) version: Version,
     pub(super) packet_bytes_max: u32,
@@ -182,7 +183,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
         transport: T,
         hub: Arc<Hub>,
         limits: Arc<SessionLimits>,
-        client: Arc<Client>,
+        entered: Entered,
         session: Arc<Session>,
         connect: &Connect,
         inbound: BytesMut,
@@ -200,7 +201,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection<T> {
             throttle: Throttle::new(),
             hub,
             limits,
-            client,
+            client: Arc::clone(&entered.client),
+            entered,
             session,
             version: connect.version,
             packet_bytes_max: connect.packet_bytes_max,

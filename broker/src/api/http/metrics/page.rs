@@ -151,6 +151,8 @@ fn sessions(page: &mut Page, telemetry: &Telemetry, figures: &Figures) {
     page.gauge("pointsman_connections_open", help, telemetry.connections_open.get());
     let help = "Times that the system would not give a connection.";
     page.counter("pointsman_accept_errors_total", help, telemetry.accept_errors_total.get());
+    let help = "Connections ended because of a fault of the server.";
+    page.counter("pointsman_connection_faults_total", help, telemetry.connection_faults_total.get());
 }
 
 fn retained(page: &mut Page, figures: &Figures) {

@@ -263,7 +263,8 @@ async fn a_client_that_reads_no_answers_is_not_read_from() {
     world.finish().await;
 }
 
-async fn next(stream: &mut DuplexStream, buffer: &mut Vec<u8>) -> Packet {
+/// The next packet of MQTT 5.
+pub(super) async fn next(stream: &mut DuplexStream, buffer: &mut Vec<u8>) -> Packet {
     loop {
         if let Some(packet) = wire::take(buffer, true) {
             return packet;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -41,12 +41,15 @@ pub(crate) struct World {
     auth: Arc<Auth>,
     /// Counts the starts.
     starts: u64,
+    /// Connections that are to end because of a fault, until it is next ended.
+    faults_expected: u64,
     running: Option<Running>,
 }
 
 struct Running {
     hub: Arc<Hub>,
     ingress: Arc<PlainIngress>,
+    telemetry: Arc<Telemetry>,
     power: Arc<AtomicBool>,
     connections: Vec<JoinHandle<()>>,
 }
@@ -73,6 +76,7 @@ impl World {
             directory,
             auth: Arc::new(auth),
             starts: 0,
+            faults_expected: 0,
             running: None,
         };
         world.begin();
@@ -95,12 +99,13 @@ impl World {
             waiting: Mutex::default(),
             turn: Mutex::default(),
         });
+        let telemetry = Arc::new(Telemetry::default());
         let hub = Hub::start(HubParts {
             store,
             spine,
             ingress: Arc::clone(&ingress) as Arc<dyn Ingress>,
             auth: Arc::clone(&self.auth),
-            telemetry: Arc::new(Telemetry::default()),
+            telemetry: Arc::clone(&telemetry),
             limits: limits(),
             samples: SampleLimits { one_of: 7, count_max: 100, bytes_max: 1 << 20 },
             clock: Arc::clone(&self.clock),
@@ -108,7 +113,7 @@ impl World {
             version_base: self.starts << 32,
         });
         let hub = hub.expect("a hub starts from whatever there is");
-        self.running = Some(Running { hub, ingress, power, connections: Vec::new() });
+        self.running = Some(Running { hub, ingress, telemetry, power, connections: Vec::new() });
     }
 
     fn running(&self) -> &Running {
@@ -122,11 +127,28 @@ impl World {
 
     /// Opens a connection.
     pub(crate) fn open(&mut self) -> DuplexStream {
+        self.open_over(|pipe| pipe)
+    }
+
+    /// Opens one over a transport that will have a fault.
+    #[cfg(test)]
+    pub(super) fn open_faulty<T>(&mut self, faulty: impl FnOnce(DuplexStream) -> T) -> DuplexStream
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.faults_expected += 1;
+        self.open_over(faulty)
+    }
+
+    fn open_over<T>(&mut self, wrap: impl FnOnce(DuplexStream) -> T) -> DuplexStream
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         let running = self.running.as_mut().expect("it runs but for moments");
         let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), connect_by: Instant::now() + NEVER };
         running.connections.retain(|connection| !connection.is_finished());
-        running.connections.push(tokio::spawn(serve(theirs, peer, Arc::clone(&running.hub))));
+        running.connections.push(tokio::spawn(serve(wrap(theirs), peer, Arc::clone(&running.hub))));
         ours
     }
 
@@ -154,7 +176,9 @@ impl World {
     }
 
     async fn end(&mut self) {
-        let Running { hub, ingress, connections, .. } = self.running.take().expect("it runs");
+        let Running { hub, ingress, telemetry, connections, .. } = self.running.take().expect("it runs");
+        let faults = telemetry.connection_faults_total.get();
+        assert_eq!(faults, std::mem::take(&mut self.faults_expected), "connections ended because of a fault");
         for connection in connections {
             connection.abort();
             let ended = connection.await;

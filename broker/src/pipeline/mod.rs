@@ -341,6 +341,8 @@ impl Pipeline {
     }
 
     fn settle(&self) {
+        // Whoever logs a message puts it on the spine, once it is on disk; but a request may be given up meanwhile.
+        self.publish_logged();
         let durable_end = self.store.durable_end();
         let settled = self.progress.settled(durable_end);
         let mut lowest = settled.for_most();

@@ -199,6 +199,9 @@ impl Pipeline {
 
     /// Takes up what was put aside for rules that are not suspended.
     pub(super) fn retry_put_aside(&self) {
+        if !self.store.has_room() {
+            return;
+        }
         let settled = self.progress.settled(self.store.durable_end());
         for rule in &self.active.load_full().rules {
             if !rule.is_suspended() && settled.has_parked(rule.rule.name.as_str()) {

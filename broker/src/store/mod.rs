@@ -117,6 +117,11 @@ impl Store {
         }
     }
 
+    /// Whether an append would be taken now, rather than refused as [`AppendError::Full`] or [`AppendError::Failed`].
+    pub fn has_room(&self) -> bool {
+        self.core.has_room()
+    }
+
     /// Resolves once record `seq` is on disk, for readers who follow the log with [`Store::replay`]; or once the store is
     /// closed. Returns the last record on disk.
     pub async fn reached(&self, seq: Seq) -> Seq {

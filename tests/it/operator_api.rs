@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use data_encoding::BASE64;
+use pointsman::api::http::operator_routes;
 use pointsman_tests::wire::{self, Connect};
 use pointsman_tests::{Answer, QoS, TestServer, basic, eventually};
 
@@ -36,6 +37,31 @@ impl Operator {
             if found { Ok(()) } else { Err(format!("{answer:?}")) }
         })
         .await;
+    }
+}
+
+/// Neither the rest of a path nor a query or a body is looked at before it is known who asks.
+#[tokio::test]
+async fn what_is_for_the_operator_is_for_nobody_else() {
+    let operator = Operator::of(TestServer::start().await);
+    let http = operator.server.http();
+    for (method, path) in operator_routes() {
+        let what = format!("{method} {path}");
+        let fixed = path.split_once('{').map_or(path, |(fixed, _)| fixed);
+        let behind = path.rsplit_once('}').map_or("", |(_, behind)| behind);
+        let parameter = if fixed == path { "" } else { "%FF" };
+        let path = format!("{fixed}{parameter}{behind}?nonsense");
+        let answer = http.ask_without_the_body(method.clone(), &path).await;
+        assert_eq!(answer.status.as_u16(), 401, "{what}: {answer:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");
+        assert!(answer.headers.contains_key("www-authenticate"), "{what}: {answer:?}");
+        let headers = [("authorization", operator.login.as_str())];
+        let answer = http.ask(method, &path, &headers, "").await;
+        assert_ne!(answer.status.as_u16(), 401, "{what}: {answer:?}");
+    }
+    for path in ["/api/rules", "/api/rules/chat", "/topics/a"] {
+        let answer = http.delete_with(path, &[]).await;
+        assert_eq!(answer.status.as_u16(), 405, "{path}: {answer:?}");
     }
 }
 

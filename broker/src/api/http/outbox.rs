@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::{Api, operator};
 use crate::pipeline::{LettersPage, TargetStatus};
 use crate::store::ReadError;
 
@@ -25,18 +25,12 @@ pub(super) struct Count {
 }
 
 /// `GET /api/outbox`
-pub(super) async fn get(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Servers>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
+pub(super) async fn get(State(api): State<Api>) -> Result<Json<Servers>, Response> {
     Ok(Json(Servers { servers: api.pipeline.outbox().status() }))
 }
 
 /// `GET /api/outbox/undelivered?server=…&after=…`: a page of what was given up.
-pub(super) async fn list(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<LettersPage>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
+pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<LettersPage>, Response> {
     let query = Query::parse(&uri, &["server", "after"]).map_err(|detail| bad(detail).into_response())?;
     let server = server(&api, &query).map_err(IntoResponse::into_response)?;
     let after = query.get("after").map(str::to_owned);
@@ -46,24 +40,14 @@ pub(super) async fn list(
 }
 
 /// `POST /api/outbox/undelivered/retry?server=…&id=…`: sends one once more, or the oldest page if no id is said.
-pub(super) async fn send_again(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Count>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
+pub(super) async fn send_again(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Response> {
     let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
     let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
     count(api.pipeline.outbox().send_again(&server, id).await, id).map_err(IntoResponse::into_response)
 }
 
 /// `DELETE /api/outbox/undelivered?server=…&id=…`: removes one, or the oldest page if no id is said.
-pub(super) async fn forget(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Count>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
+pub(super) async fn forget(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Response> {
     let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
     let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
     count(api.pipeline.outbox().forget(&server, id).await, id).map_err(IntoResponse::into_response)

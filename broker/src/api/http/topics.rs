@@ -2,20 +2,21 @@
 
 mod properties;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use pointsman_rules::topic::validate_topic;
 use serde_json::json;
 
+use super::Api;
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::{Api, operator};
-use crate::auth::{ADMIN, Action};
+use crate::auth::{ADMIN, Action, Identity};
 use crate::mqtt::{LogRefused, Publication, QoS};
 
 /// How long the body of a request may take to arrive.
@@ -23,11 +24,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn post(
     State(api): State<Api>,
+    Extension(operator): Extension<Arc<Identity>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Response> {
-    let operator = operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
     let request = Request::read(&uri, &headers).map_err(|detail| bad(detail).into_response())?;
     let topic_levels_max = api.hub.limits().topic_levels_max;
     if request.topic.split('/').count() > topic_levels_max {

@@ -60,7 +60,7 @@ impl Tables {
         self.check_ticks(&mut faults);
         self.check_sums(told, &mut faults);
         for fault in faults {
-            books.fault(fault);
+            books.faults.note(fault);
         }
     }
 

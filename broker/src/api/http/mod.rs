@@ -3,6 +3,7 @@
 
 mod arrival;
 mod authority;
+mod body;
 mod bus;
 mod dead_letters;
 mod drafts;

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::Api;
 use super::body::bytes;
 use super::problem::Problem;
-use super::rules::{aside, rule_name};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{BusReplay, BusReplayError, BusReplayRequest, PutEventsError};
 
 /// What `PutEvents` of the cloud calls a call that is wrong as a whole.

@@ -10,7 +10,7 @@ use super::Api;
 use super::body::bytes;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::aside;
+use crate::aside::aside;
 use crate::pipeline::{DeadLetter, RedriveError, Redriven};
 use crate::report::chain;
 

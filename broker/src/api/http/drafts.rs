@@ -13,7 +13,8 @@ use super::Api;
 use super::body::text;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::{aside, rule_name};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{Comparison, DraftError};
 use crate::report::chain;
 

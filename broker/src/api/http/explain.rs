@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::{aside, rule_name};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{ExplainError, Explanation};
 use crate::report::chain;
 

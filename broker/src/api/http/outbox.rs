@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::aside;
+use crate::aside::aside;
 use crate::pipeline::{LettersPage, TargetStatus};
 use crate::store::ReadError;
 

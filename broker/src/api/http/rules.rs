@@ -12,6 +12,7 @@ use super::Api;
 use super::body::text;
 use super::problem::Problem;
 use super::query::Query;
+use crate::aside::aside;
 use crate::auth::ADMIN;
 use crate::pipeline::{Cause, SaveError, Version};
 use crate::report::chain;
@@ -123,12 +124,6 @@ pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> 
         was_suspended.ok_or_else(|| Problem::not_found(format!("there is no active rule {name:?}")))
     });
     Ok(Json(json!({ "wasSuspended": resumed.await? })))
-}
-
-/// Runs what may take the disk or a while on a thread that may wait.
-pub(super) async fn aside<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(body).await;
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 pub(super) fn rule_name(name: &str) -> Result<RuleName, Problem> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Outbox;
 use super::table::{self, Letter, PAGE_ROWS, UNDELIVERED, WAITING};
 use super::target::Load;
+use crate::aside::aside;
 use crate::store::{ReadError, Row};
 
 /// A request that was given up.
@@ -101,11 +102,11 @@ impl Outbox {
 
     async fn pick(&self, server: &str, id: Option<&str>) -> Result<Vec<Row>, ReadError> {
         let (store, server, id) = (Arc::clone(&self.store), server.to_owned(), id.map(str::to_owned));
-        let read = tokio::task::spawn_blocking(move || match id {
+        let read = move || match id {
             Some(id) => Ok(store.get(UNDELIVERED, &server, &id)?.into_iter().collect()),
             None => table::page(&store, UNDELIVERED, &server, None, PAGE_ROWS),
-        });
-        read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        };
+        aside(read).await
     }
 }
 

@@ -103,9 +103,8 @@ impl TurnSnapshot {
 }
 
 fn size(write: &Write) -> usize {
-    let (Write::Delete { table, hash, sort } | Write::Put { table, hash, sort, .. }) = write;
-    let value = if let Write::Put { value, .. } = write { value.len() } else { 0 };
-    table.len() + hash.len() + sort.len() + value
+    let (table, hash, sort) = write.row();
+    table.len() + hash.len() + sort.len() + write.value().map_or(0, Bytes::len)
 }
 
 fn check(table: &str, hash: &str, sort: &str, version: Option<store::Seq>) -> ReadCheck {
@@ -152,10 +151,9 @@ impl Snapshot for TurnSnapshot {
             .writes
             .iter()
             .filter_map(|write| {
-                let (Write::Delete { table: its, hash: under, sort }
-                | Write::Put { table: its, hash: under, sort, .. }) = write;
+                let (its, under, sort) = write.row();
                 let is_meant = its == table && under == hash && query.includes(sort);
-                is_meant.then(|| (sort.as_str(), self.live(write)))
+                is_meant.then(|| (sort, self.live(write)))
             })
             .collect();
         let wanted = store::Query {

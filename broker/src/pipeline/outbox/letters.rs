@@ -9,7 +9,7 @@ use super::Outbox;
 use super::table::{self, Letter, PAGE_ROWS, UNDELIVERED, WAITING};
 use super::target::Load;
 use crate::aside::aside;
-use crate::store::{ReadError, Row};
+use crate::store::{ReadError, Row, Write};
 
 /// A request that was given up.
 #[derive(Debug, Clone, Serialize)]
@@ -71,8 +71,8 @@ impl Outbox {
             let value = delivery.encode();
             let Some(ticket) = target.reserve(value.len() as u64, self.settings.load_max()) else { break };
             let writes = vec![
-                table::delete(UNDELIVERED, server, &row.sort),
-                table::put(WAITING, server, &row.sort, value, None),
+                Write::delete(UNDELIVERED, server, &row.sort),
+                Write::put(WAITING, server, &row.sort, value, None),
             ];
             if self.append(writes).await {
                 target.set_undelivered(
@@ -90,7 +90,7 @@ impl Outbox {
         let mut gone = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
         for row in self.pick(server, id).await? {
-            if self.append(vec![table::delete(UNDELIVERED, server, &row.sort)]).await {
+            if self.append(vec![Write::delete(UNDELIVERED, server, &row.sort)]).await {
                 target.set_undelivered(
                     target.undelivered().less(Load { rows: 1, bytes: row.value.len() as u64 }),
                 );

@@ -22,6 +22,8 @@ pub struct Http {
     pub(crate) address: SocketAddr,
     /// The PEM of the authority to trust, for HTTPS.
     pub(crate) authority: Option<Vec<u8>>,
+    /// The value of `Authorization` that every request has, if any.
+    pub(crate) login: Option<String>,
 }
 
 /// What a server answered.
@@ -40,12 +42,33 @@ impl Http {
     pub(crate) fn secure(address: SocketAddr, authority: &Path) -> Http {
         let pem = std::fs::read(authority)
             .unwrap_or_else(|error| panic!("the authority's certificate {}: {error}", authority.display()));
-        Http { address, authority: Some(pem) }
+        Http { address, authority: Some(pem), login: None }
+    }
+
+    /// The same with a name and a password in every request.
+    #[must_use]
+    pub fn login(self, user: &str, password: &str) -> Http {
+        Http { login: Some(basic(user, password)), ..self }
     }
 
     /// GETs a path.
     pub async fn get(&self, path: &str) -> Answer {
         self.get_with(path, &[]).await
+    }
+
+    /// POSTs a body to a path.
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.post_with(path, &[], body).await
+    }
+
+    /// PUTs a body to a path.
+    pub async fn put(&self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.ask(Method::PUT, path, &[], body).await
+    }
+
+    /// DELETEs a path.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, &[], Bytes::new()).await
     }
 
     /// GETs a path with headers of one's own.
@@ -56,16 +79,6 @@ impl Http {
     /// POSTs a body to a path with headers of one's own.
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         self.ask(Method::POST, path, headers, body).await
-    }
-
-    /// PUTs a body to a path with headers of one's own.
-    pub async fn put_with(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
-        self.ask(Method::PUT, path, headers, body).await
-    }
-
-    /// DELETEs a path with headers of one's own.
-    pub async fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.ask(Method::DELETE, path, headers, Bytes::new()).await
     }
 
     /// Asks with any method.
@@ -91,7 +104,8 @@ impl Http {
     {
         let what = format!("{method} {path}");
         let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
-        for (name, value) in headers {
+        let login = self.login.as_deref().map(|login| ("authorization", login));
+        for (name, value) in headers.iter().copied().chain(login) {
             let name: HeaderName = name.parse().expect("the name of a header");
             request = request.header(name, HeaderValue::from_str(value).expect("the value of a header"));
         }

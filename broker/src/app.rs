@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::api::http::{Api, Listener, MetricsReaders};
+use crate::aside::aside;
 use crate::auth::{Auth, Policy, PolicyError};
 use crate::clock::{Clock, IdSource};
 use crate::mqtt::listen::{Certificates, Gate, Shown, TlsError, UnixSocketError};
@@ -191,8 +192,7 @@ impl App {
         let bound = Bound::bind(&config.listen, inherited)?;
         let prepared = {
             let config = config.clone();
-            let prepared = tokio::task::spawn_blocking(move || Prepared::new(&config)).await;
-            prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
+            aside(move || Prepared::new(&config)).await?
         };
         let Prepared { store, pipeline, hub, auth, telemetry, shown, mut started } = prepared;
         bound.note(&mut started);

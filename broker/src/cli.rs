@@ -1,7 +1,9 @@
 //! The command line.
 
+mod answer;
 mod bus;
 mod client;
+mod config_file;
 mod dead_letters;
 mod explain;
 mod greeting;

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod app;
+mod aside;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -126,7 +126,7 @@ impl MemoryTables {
 }
 
 impl Snapshot for MemoryTables {
-    fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+    fn row(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
         Ok(self.rows.get(&key(table, hash, sort)).map(|row| row.value.clone()))
     }
 

@@ -14,11 +14,19 @@ use crate::rule::Index;
 ///
 /// A row whose time to live is over is not there.
 pub trait Snapshot: Send + Sync {
-    /// The value at exactly this key.
+    /// The value at exactly this key, be the table a rule's or the server's own.
     ///
     /// # Errors
     /// Says why the table could not be read; the run then fails and changes nothing.
-    fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError>;
+    fn row(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError>;
+
+    /// The value at exactly this key, for a rule that names the table.
+    ///
+    /// # Errors
+    /// As for [`Snapshot::row`]; or says that the table is not for rules.
+    fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+        self.row(table, hash, sort)
+    }
 
     /// The rows of one hash, in the order of their sort keys' bytes, or the other way round.
     ///
@@ -35,23 +43,23 @@ pub trait Snapshot: Send + Sync {
     /// The generation of a leaderboard's standings; `None` where nothing was ever submitted to them.
     ///
     /// # Errors
-    /// As for [`Snapshot::get`], by which it is read unless the implementation knows better.
+    /// As for [`Snapshot::row`].
     fn board_generation(&self, id: &StandingsId) -> Result<Option<u64>, SnapshotError> {
-        let row = self.get(BOARDS_TABLE, "", &id.to_string())?;
+        let row = self.row(BOARDS_TABLE, "", &id.to_string())?;
         row.map(|row| generation_of_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
     }
 
     /// What stands for a member of a leaderboard.
     ///
     /// # Errors
-    /// As for [`Snapshot::get`], by which it is read unless the implementation knows better.
+    /// As for [`Snapshot::row`].
     fn board_standing(
         &self,
         id: &StandingsId,
         generation: u64,
         member: &str,
     ) -> Result<Option<Standing>, SnapshotError> {
-        let row = self.get(SCORES_TABLE, &id.scores_hash(generation), member)?;
+        let row = self.row(SCORES_TABLE, &id.scores_hash(generation), member)?;
         row.map(|row| Standing::from_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
     }
 
@@ -116,7 +124,7 @@ pub struct SnapshotError(
 pub struct EmptySnapshot;
 
 impl Snapshot for EmptySnapshot {
-    fn get(&self, _: &str, _: &str, _: &str) -> Result<Option<Bytes>, SnapshotError> {
+    fn row(&self, _: &str, _: &str, _: &str) -> Result<Option<Bytes>, SnapshotError> {
         Ok(None)
     }
 

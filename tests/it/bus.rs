@@ -1,6 +1,6 @@
 //! The bus from outside: events are put over HTTP, and what the log holds is given to a rule again.
 
-use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, basic, eventually, run_server};
+use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, eventually, run_server};
 use serde_json::{Value, json};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -22,23 +22,20 @@ const COUNTING: &str = r#"
 
 struct Operator {
     server: TestServer,
-    login: String,
 }
 
 impl Operator {
     async fn of(rule: &str) -> Operator {
         let server = TestServer::builder().without_bundled_rules().rule("counting", rule).start().await;
-        let login = basic("admin", server.admin_password());
-        Operator { server, login }
+        Operator { server }
     }
 
     async fn post(&self, path: &str, body: Value) -> Answer {
-        self.server.http().post_with(path, &[("authorization", &self.login)], body.to_string()).await
+        self.server.operator().post(path, body.to_string()).await
     }
 
     async fn replays(&self) -> Vec<Value> {
-        let headers = [("authorization", self.login.as_str())];
-        let answer = self.server.http().get_with("/api/bus/replays", &headers).await;
+        let answer = self.server.operator().get("/api/bus/replays").await;
         answer.json()["replays"].as_array().expect("replays").clone()
     }
 
@@ -201,8 +198,7 @@ async fn a_replay_that_cannot_be_is_refused_with_a_reason() {
         assert_eq!(answer.status.as_u16(), status, "{body}: {answer:?}");
         assert!(answer.json()["detail"].as_str().expect("a text").contains(part), "{body}: {answer:?}");
     }
-    let login = [("authorization", operator.login.as_str())];
-    let answer = operator.server.http().delete_with("/api/bus/replays/counting", &login).await;
+    let answer = operator.server.operator().delete("/api/bus/replays/counting").await;
     assert_eq!(answer.status.as_u16(), 404, "{answer:?}");
     assert!(operator.replays().await.is_empty());
 }
@@ -225,8 +221,7 @@ async fn a_replay_is_one_at_a_time_and_can_be_cancelled() {
     };
     let server =
         TestServer::builder().without_bundled_rules().rule("counting", SLOW).config(patient).start().await;
-    let login = basic("admin", server.admin_password());
-    let operator = Operator { server, login };
+    let operator = Operator { server };
     for n in 0..20 {
         operator.put(n).await;
     }
@@ -234,8 +229,7 @@ async fn a_replay_is_one_at_a_time_and_can_be_cancelled() {
     assert_eq!(operator.post("/api/bus/replay", body.clone()).await.status.as_u16(), 202);
     let second = operator.post("/api/bus/replay", body).await;
     assert_eq!(second.status.as_u16(), 409, "{second:?}");
-    let headers = [("authorization", operator.login.as_str())];
-    let answer = operator.server.http().delete_with("/api/bus/replays/counting", &headers).await;
+    let answer = operator.server.operator().delete("/api/bus/replays/counting").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("cancelled")), "{answer:?}");
     assert_eq!(operator.ended().await["state"], "cancelled");
 }

@@ -9,30 +9,30 @@ mod ledger;
 mod load;
 mod random;
 mod rules;
+mod scene;
 mod sessions;
+mod stage;
+mod tally;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pointsman_tests::{ServerProcess, within};
-use tokio::task::JoinSet;
 
 use ledger::{Ledger, Progress};
 use random::Random;
+use stage::{StartsCutShort, ended, start_again};
 
 /// How often the server is killed, starts that are cut short included.
-const KILLS: u32 = 24;
+const KILLS: u64 = 24;
 /// Publishers at a time.
 const PUBLISHERS: u32 = 4;
 /// A kill comes when at most this many messages of its round were acknowledged, or heard.
 const PROGRESS_MAX: u64 = 250;
-/// A kill during the start comes after at most this long.
-const START_MS_MAX: u64 = 250;
-/// After a fall, one start in so many is cut short.
-const START_KILLED_EVERY: u64 = 4;
+const STARTS: StartsCutShort = StartsCutShort { every: 4, ms_max: 250 };
 
 /// What a fall leaves behind.
 #[derive(Debug, Clone, Copy)]
@@ -55,15 +55,7 @@ async fn what_was_acknowledged_survives_kills() {
     let (started, mut kills) = (Instant::now(), 0);
     while kills < KILLS {
         kill_under_load(&mut server, &ledger, some_progress(&mut random)).await;
-        kills += 1;
-        while random.below(START_KILLED_EVERY) == 0 {
-            // The start is given up in the middle, so that the kill meets what recovery does.
-            let patience = Duration::from_millis(random.below(START_MS_MAX));
-            let _ = tokio::time::timeout(patience, server.run()).await;
-            server.kill().await;
-            kills += 1;
-        }
-        server.run().await;
+        kills += 1 + start_again(&mut server, &mut random, STARTS).await;
     }
     conclude(&server, &ledger, &random).await;
     println!("{kills} kills in {:?}, {ledger}", started.elapsed());
@@ -77,12 +69,8 @@ async fn what_was_acknowledged_survives_damage_to_what_was_not_promised() {
     for damage in
         [Damage::LogTorn, Damage::SledShort, Damage::SledEmpty, Damage::SledGarbled, Damage::LogTorn]
     {
-        kill_under_load(
-            &mut server,
-            &ledger,
-            Progress { acknowledged: 100, heard: random.below(PROGRESS_MAX) },
-        )
-        .await;
+        let progress = Progress { acknowledged: 100, heard: random.below(PROGRESS_MAX) };
+        kill_under_load(&mut server, &ledger, progress).await;
         inflict(damage, &server.directory().join("data"), &mut random);
         server.run().await;
         audit::complete(&server, &ledger, &format!("after {damage:?}, {random}")).await;
@@ -108,8 +96,9 @@ fn some_progress(random: &mut Random) -> Progress {
 async fn kill_under_load(server: &mut ServerProcess, ledger: &Arc<Ledger>, progress: Progress) {
     let mut clients = load::begin(server, ledger);
     within("the talk goes on", ledger.advances(progress)).await;
+    // It may have said how sled took what was damaged, so nothing is asked of its output.
     server.kill().await;
-    gone(&mut clients).await;
+    ended(&mut clients, "the clients notice").await;
 }
 
 /// A last round that ends in peace, and then everything is compared.
@@ -117,17 +106,8 @@ async fn conclude(server: &ServerProcess, ledger: &Arc<Ledger>, random: &Random)
     let mut clients = load::begin(server, ledger);
     within("the talk goes on", ledger.advances(Progress { acknowledged: 50, heard: 50 })).await;
     clients.abort_all();
-    gone(&mut clients).await;
+    ended(&mut clients, "the clients notice").await;
     audit::complete(server, ledger, &random.to_string()).await;
-}
-
-/// Waits for the clients' tasks, whose own failures are failures of the case.
-async fn gone(clients: &mut JoinSet<()>) {
-    while let Some(ended) = within("the clients notice", clients.join_next()).await {
-        if let Err(error) = ended {
-            assert!(error.is_cancelled(), "{error}");
-        }
-    }
 }
 
 fn inflict(damage: Damage, data: &Path, random: &mut Random) {

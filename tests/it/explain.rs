@@ -1,6 +1,6 @@
 //! What became of a message: told by the operator's request and command.
 
-use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, basic, eventually, run_server};
+use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, eventually, run_server};
 use serde_json::{Value, json};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -28,7 +28,6 @@ const POLICY: &str = r#"{ "Statement": [
 
 struct Operator {
     server: TestServer,
-    login: String,
 }
 
 impl Operator {
@@ -42,12 +41,11 @@ impl Operator {
             .config(|config| config.rules.explain_sample = 1);
         let server = server.start().await;
         assert!(server.started().broken_rules.is_empty(), "{}", server.started().broken_rules.join("\n"));
-        let login = basic("admin", server.admin_password());
-        Operator { server, login }
+        Operator { server }
     }
 
     async fn get(&self, path: &str) -> Answer {
-        self.server.http().get_with(path, &[("authorization", &self.login)]).await
+        self.server.operator().get(path).await
     }
 
     async fn explain(&self, id: &str) -> Value {

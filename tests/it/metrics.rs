@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use pointsman_config::Readers;
-use pointsman_tests::{QoS, TestServer, Transport, basic, eventually, repository};
+use pointsman_tests::{QoS, TestServer, Transport, eventually, repository};
 
 /// A page, read strictly: families by name, samples by name and labels.
 #[derive(Debug, Default)]
@@ -161,15 +161,13 @@ async fn strangers_need_the_operators_password() {
     assert_eq!((refused.status.as_u16(), &refused.json()["title"]), (401, &"For the operator only".into()));
     assert!(refused.headers["www-authenticate"].to_str().unwrap().starts_with("Basic "));
     let get = async |user: &str, password: &str| {
-        let login = basic(user, password);
-        server.https().get_with("/metrics", &[("authorization", &login)]).await.status.as_u16()
+        server.https().login(user, password).get("/metrics").await.status.as_u16()
     };
     assert_eq!(get("admin", "wrong").await, 401);
     assert_eq!(get("root", server.admin_password()).await, 401);
     assert_eq!(get("admin", server.admin_password()).await, 200);
-    let login = basic("admin", server.admin_password());
-    let headers = [("authorization", login.as_str()), ("origin", "https://evil.example")];
-    assert_eq!(server.http().get_with("/metrics", &headers).await.status.as_u16(), 403);
+    let headers = [("origin", "https://evil.example")];
+    assert_eq!(server.operator().get_with("/metrics", &headers).await.status.as_u16(), 403);
 }
 
 #[tokio::test]

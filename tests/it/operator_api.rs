@@ -3,27 +3,29 @@
 use std::collections::BTreeSet;
 
 use data_encoding::BASE64;
+use pointsman::api::http::operator_routes;
 use pointsman_tests::wire::{self, Connect};
-use pointsman_tests::{Answer, QoS, TestServer, basic, eventually};
+use pointsman_tests::{Answer, Http, QoS, TestServer, eventually};
 
 struct Operator {
     server: TestServer,
-    login: String,
+    /// Its requests.
+    http: Http,
 }
 
 impl Operator {
     fn of(server: TestServer) -> Operator {
-        let login = basic("admin", server.admin_password());
-        Operator { server, login }
+        let http = server.operator();
+        Operator { server, http }
     }
 
     async fn post(&self, path: &str, body: &str) -> Answer {
-        let headers = [("authorization", self.login.as_str())];
-        self.server.http().post_with(path, &headers, body.to_owned()).await
+        self.http.post(path, body.to_owned()).await
     }
 
     async fn get(&self, path: &str) -> Answer {
-        self.server.https().get_with(path, &[("authorization", self.login.as_str())]).await
+        let password = self.server.admin_password();
+        self.server.https().login("admin", password).get(path).await
     }
 
     /// Retains a message, and waits until it is there to be read.
@@ -39,6 +41,30 @@ impl Operator {
     }
 }
 
+/// Neither the rest of a path nor a query or a body is looked at before it is known who asks.
+#[tokio::test]
+async fn what_is_for_the_operator_is_for_nobody_else() {
+    let operator = Operator::of(TestServer::start().await);
+    let http = operator.server.http();
+    for (method, path) in operator_routes() {
+        let what = format!("{method} {path}");
+        let fixed = path.split_once('{').map_or(path, |(fixed, _)| fixed);
+        let behind = path.rsplit_once('}').map_or("", |(_, behind)| behind);
+        let parameter = if fixed == path { "" } else { "%FF" };
+        let path = format!("{fixed}{parameter}{behind}?nonsense");
+        let answer = http.ask_without_the_body(method.clone(), &path).await;
+        assert_eq!(answer.status.as_u16(), 401, "{what}: {answer:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{what}");
+        assert!(answer.headers.contains_key("www-authenticate"), "{what}: {answer:?}");
+        let answer = operator.http.ask(method, &path, &[], "").await;
+        assert_ne!(answer.status.as_u16(), 401, "{what}: {answer:?}");
+    }
+    for path in ["/api/rules", "/api/rules/chat", "/topics/a"] {
+        let answer = http.delete(path).await;
+        assert_eq!(answer.status.as_u16(), 405, "{path}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_message_is_published_with_its_properties() {
     let operator = Operator::of(TestServer::start().await);
@@ -46,13 +72,10 @@ async fn a_message_is_published_with_its_properties() {
     plain.subscribe("rooms/日/temperature", QoS::AtLeastOnce).await;
     let mut raw = operator.server.raw().await.join(&Connect::new(wire::V5, "raw")).await;
     raw.subscribe(&[("rooms/#", 1)]).await;
-    let headers = [
-        ("authorization", operator.login.as_str()),
-        ("x-amz-mqtt5-payload-format-indicator", "UTF8_DATA"),
-        ("x-amz-mqtt5-correlation-data", "AAE="),
-    ];
+    let headers =
+        [("x-amz-mqtt5-payload-format-indicator", "UTF8_DATA"), ("x-amz-mqtt5-correlation-data", "AAE=")];
     let path = "/topics/rooms%2F%E6%97%A5/temperature?qos=1&contentType=text/plain";
-    let answer = operator.server.http().post_with(path, &headers, "21").await;
+    let answer = operator.http.post_with(path, &headers, "21").await;
     assert_eq!((answer.status.as_u16(), &answer.json()["message"]), (200, &"OK".into()));
     assert_eq!(plain.recv_on("rooms/日/temperature").await.text(), "21");
     let publish = raw.published().await;
@@ -98,10 +121,10 @@ async fn what_is_wrong_is_refused_with_a_reason() {
     }
     let answer = operator.post("/topics/a", &"x".repeat(1_025)).await;
     assert_eq!(answer.status.as_u16(), 413, "{answer:?}");
-    let answer = operator.server.http().post_with("/topics/a", &[], "x").await;
+    let answer = operator.server.http().post("/topics/a", "x").await;
     assert_eq!(answer.status.as_u16(), 401, "{answer:?}");
-    let headers = [("authorization", operator.login.as_str()), ("origin", "https://evil.example")];
-    let answer = operator.server.http().post_with("/topics/a", &headers, "x").await;
+    let headers = [("origin", "https://evil.example")];
+    let answer = operator.http.post_with("/topics/a", &headers, "x").await;
     assert_eq!(answer.status.as_u16(), 403, "{answer:?}");
     assert_eq!(operator.get("/topics/a").await.status.as_u16(), 405);
 }

@@ -1,7 +1,7 @@
 //! Retained messages at their limits, over a restart, and many at once.
 
 use pointsman_tests::wire::{self, Connect, Publish, kind};
-use pointsman_tests::{QoS, TestServer, basic, eventually};
+use pointsman_tests::{QoS, TestServer, eventually};
 
 /// A PUBLISH with the RETAIN flag.
 fn retained(topic: &str, qos: u8, properties: Option<&[u8]>, payload: &str) -> Vec<u8> {
@@ -58,9 +58,7 @@ async fn retained_messages_survive_a_restart_however_they_came() {
     v5.expect(kind::PUBACK).await;
     v5.send(&retained("gone", 1, Some(&[]), "")).await;
     v5.expect(kind::PUBACK).await;
-    let login = basic("admin", server.admin_password());
-    let headers = [("authorization", login.as_str())];
-    let answer = server.http().post_with("/topics/by/api?retain=true", &headers, "2").await;
+    let answer = server.operator().post("/topics/by/api?retain=true", "2").await;
     assert_eq!(answer.status.as_u16(), 200);
     server.restart().await;
     let mut late = server.mqtt("late").await;

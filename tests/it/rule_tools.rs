@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, basic, eventually, run_server};
+use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, eventually, run_server};
 use serde_json::{Value, json};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -30,28 +30,26 @@ const PICKY: &str = r#"
 /// A server with one rule, and its operator.
 struct Operator {
     server: TestServer,
-    login: String,
 }
 
 impl Operator {
     async fn with_rule(name: &str, text: &str) -> Operator {
         let server = TestServer::builder().without_bundled_rules().rule(name, text).start().await;
-        let login = basic("admin", server.admin_password());
-        Operator { server, login }
+        Operator { server }
     }
 
     async fn get(&self, path: &str) -> Value {
-        let answer = self.server.http().get_with(path, &[("authorization", &self.login)]).await;
+        let answer = self.server.operator().get(path).await;
         assert_eq!(answer.status.as_u16(), 200, "{path}: {answer:?}");
         answer.json()
     }
 
     async fn post(&self, path: &str, body: &str) -> Answer {
-        self.server.http().post_with(path, &[("authorization", &self.login)], body.to_owned()).await
+        self.server.operator().post(path, body.to_owned()).await
     }
 
     async fn put(&self, path: &str, body: &str) -> Answer {
-        self.server.http().put_with(path, &[("authorization", &self.login)], body.to_owned()).await
+        self.server.operator().put(path, body.to_owned()).await
     }
 
     /// A client that hears what rules say.
@@ -212,13 +210,8 @@ async fn many_at_a_time_handle_a_letter_once() {
     let id = operator.letters(1).await[0]["id"].as_str().expect("it has an id").to_owned();
     operator.server.write_rule("case", &PICKY.replace("!= \"good\"", "== \"\"")).await;
     let path = format!("/api/dead-letters/{id}/redrive");
-    let headers = [("authorization", operator.login.as_str())];
-    let http = operator.server.http();
-    let (a, b, c) = tokio::join!(
-        http.post_with(&path, &headers, ""),
-        http.post_with(&path, &headers, ""),
-        http.post_with(&path, &headers, "")
-    );
+    let http = operator.server.operator();
+    let (a, b, c) = tokio::join!(http.post(&path, ""), http.post(&path, ""), http.post(&path, ""));
     let mut statuses = [a, b, c].map(|answer| answer.status.as_u16());
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 404, 404]);
@@ -231,8 +224,7 @@ async fn dead_letters_are_bounded_and_purged() {
     let limit = |config: &mut pointsman_config::Config| config.rules.dead_letters_max = 3;
     let server =
         TestServer::builder().without_bundled_rules().rule("case", PICKY).config(limit).start().await;
-    let login = basic("admin", server.admin_password());
-    let operator = Operator { server, login };
+    let operator = Operator { server };
     let mut client = operator.listener().await;
     for index in 0..5 {
         client.publish("in", format!("bad {index}")).await;
@@ -245,10 +237,9 @@ async fn dead_letters_are_bounded_and_purged() {
     })
     .await;
     assert_eq!(operator.server.status().await["deadLetters"], 3);
-    let headers = [("authorization", operator.login.as_str())];
-    let answer = operator.server.http().delete_with("/api/dead-letters?rule=other", &headers).await;
+    let answer = operator.server.operator().delete("/api/dead-letters?rule=other").await;
     assert_eq!(answer.json(), json!({ "removed": 0 }));
-    let answer = operator.server.http().delete_with("/api/dead-letters", &headers).await;
+    let answer = operator.server.operator().delete("/api/dead-letters").await;
     assert_eq!(answer.json(), json!({ "removed": 3 }));
     operator.letters(0).await;
     assert_eq!(operator.server.http().get("/api/dead-letters").await.status.as_u16(), 401);
@@ -259,8 +250,7 @@ async fn a_suspended_rule_is_resumed_by_the_operator() {
     let rule = "on_message(\"in\", \"f\");\nfn f(msg) { if msg.text() == \"fall\" { loop { } } publish(\"out\", msg.text(), #{ qos: 1 }); }";
     let limit = |config: &mut pointsman_config::Config| config.rules.overruns_max = 1;
     let server = TestServer::builder().without_bundled_rules().rule("case", rule).config(limit).start().await;
-    let login = basic("admin", server.admin_password());
-    let operator = Operator { server, login };
+    let operator = Operator { server };
     let mut client = operator.listener().await;
     client.publish("in", "fall").await;
     eventually("the rule is suspended", async || {

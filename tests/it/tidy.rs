@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 ];
 
 /// What every layer may name, and what names none of them.
-const BASE: [&str; 4] = ["clock", "random", "report", "telemetry"];
+const BASE: [&str; 5] = ["aside", "clock", "random", "report", "telemetry"];
 
 /// Every Rust file with its text.
 fn sources() -> Vec<(PathBuf, String)> {

@@ -5,7 +5,7 @@ mod faults;
 mod notifications;
 
 use pointsman_config::{Config, EnvironmentSecret, PrivatePlace, Secret, WebAddress};
-use pointsman_tests::{Client, Manner, QoS, TestServer, WebServer, basic, eventually};
+use pointsman_tests::{Client, Manner, QoS, TestServer, WebServer, eventually};
 use serde_json::{Value, json};
 
 /// Sends what a message asks for, and says on `out/done` that it did.
@@ -39,8 +39,7 @@ async fn hook(client: &mut Client, url: &str, body: &str, options: Value) {
 
 /// Asks the operator's API.
 async fn ask(server: &TestServer, path: &str) -> Value {
-    let authorization = basic("admin", server.admin_password());
-    server.http().get_with(path, &[("authorization", &authorization)]).await.json()
+    server.operator().get(path).await.json()
 }
 
 /// What was given up for a web server, once something was.
@@ -111,11 +110,9 @@ async fn what_a_web_server_refuses_can_be_looked_at_and_sent_again() {
     );
     web.behave(Manner::Status(204));
     let id = given_up["id"].as_str().expect("an id");
-    let authorization = basic("admin", server.admin_password());
-    let headers = [("authorization", authorization.as_str())];
     let again = format!("/api/outbox/undelivered/retry?server={name}&id={id}");
-    assert_eq!(server.http().post_with(&again, &headers, "").await.json(), json!({ "requests": 1 }));
-    assert_eq!(server.http().post_with(&again, &headers, "").await.status, 404, "it is not there twice");
+    assert_eq!(server.operator().post(&again, "").await.json(), json!({ "requests": 1 }));
+    assert_eq!(server.operator().post(&again, "").await.status, 404, "it is not there twice");
     let received = web.receives(2).await;
     assert_eq!(received[0].id(), received[1].id());
     figure(&server, "undelivered", |count| count == 0).await;

@@ -122,7 +122,7 @@ impl Endpoints {
 
     /// HTTP requests.
     pub fn http(&self) -> Http {
-        Http { address: self.http, authority: None }
+        Http { address: self.http, authority: None, login: None }
     }
 
     /// HTTPS requests.

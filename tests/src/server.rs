@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::endpoints::Endpoints;
 use crate::eventually::{eventually, within};
+use crate::http::Http;
 use crate::ports::Ports;
 
 /// What a server is to be like; what is not said is as in the default configuration.
@@ -156,6 +157,11 @@ impl TestServer {
     /// The password of the user `admin`, which the first start made.
     pub fn admin_password(&self) -> &str {
         &self.admin_password
+    }
+
+    /// HTTP requests of the operator.
+    pub fn operator(&self) -> Http {
+        self.http().login("admin", &self.admin_password)
     }
 
     /// A folder that is the case's own; data and rules are in it.

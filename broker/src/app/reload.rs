@@ -6,20 +6,18 @@ use pointsman_config::Config;
 
 use super::settings::{gate_settings, session_limits};
 use super::{App, StartError, certificates, guest_policy};
+use crate::aside::aside;
 
 impl App {
     /// Goes by another configuration, certificates and policies read anew, without ending a connection. Gives the
     /// settings that differ from those the server was started with and take a restart to apply. On an error all is as
     /// before.
     pub async fn reload(&self, config: &Config) -> Result<Vec<&'static str>, StartError> {
-        let read = {
+        let (policy, shown) = {
             let config = config.clone();
-            tokio::task::spawn_blocking(move || {
-                Ok::<_, StartError>((guest_policy(&config)?, certificates::load(&config)?))
-            })
+            let read = move || Ok::<_, StartError>((guest_policy(&config)?, certificates::load(&config)?));
+            aside(read).await?
         };
-        let read = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        let (policy, shown) = read?;
         // Nothing below can fail.
         let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = current.needs_restart_for(config);

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::auth::{ADMIN, PasswordHash, random_password};
 use crate::random;
 use crate::store::{AppendError, CommitError, ReadError, Record, Store, Write};
@@ -43,13 +41,7 @@ pub(super) struct Secrets {
 pub(super) fn load_or_make(store: &Arc<Store>) -> Result<Secrets, SecretsError> {
     let mut writes = Vec::new();
     let mut put = |table: &str, hash: &str, value: String| {
-        writes.push(Write::Put {
-            table: table.to_owned(),
-            hash: hash.to_owned(),
-            sort: String::new(),
-            value: Bytes::from(value),
-            expires_at_ms: None,
-        });
+        writes.push(Write::put(table, hash, "", value, None));
     };
     let starts = store.get(SERVER, STARTS, "")?;
     let starts = starts.and_then(|row| std::str::from_utf8(&row.value).ok()?.parse().ok()).unwrap_or(0_u64);

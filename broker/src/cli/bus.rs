@@ -4,8 +4,9 @@ use anyhow::{bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, encode};
-use super::rules::{ConfigFile, text};
+use super::answer::{items, print_json, text};
+use super::client::encode;
+use super::config_file::ConfigFile;
 use super::table;
 
 #[derive(Debug, Subcommand)]
@@ -76,8 +77,7 @@ impl BusCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             BusCommand::Cancel { rule, config } => {
-                let ended =
-                    Client::of(config.path())?.delete(&format!("/api/bus/replays/{}", encode(&rule)))?;
+                let ended = config.client()?.delete(&format!("/api/bus/replays/{}", encode(&rule)))?;
                 println!("{} has ended: {} events were given", text(&ended["name"]), text(&ended["given"]));
                 Ok(())
             }
@@ -96,7 +96,7 @@ impl Put {
             entry["EventBusName"] = bus.into();
         }
         let body = json!({ "Entries": [entry] }).to_string();
-        let answer = Client::of(self.config.path())?.post("/api/bus/events", body.into_bytes())?;
+        let answer = self.config.client()?.post("/api/bus/events", body.into_bytes())?;
         let result = &answer["Entries"][0];
         match result["EventId"].as_str() {
             Some(id) => println!("{id}"),
@@ -122,19 +122,18 @@ impl Replay {
             }
         }
         let body = body.to_string().into_bytes();
-        let begun = Client::of(self.config.path())?.post("/api/bus/replay", body)?;
+        let begun = self.config.client()?.post("/api/bus/replay", body)?;
         println!("{} has begun: `pointsman bus replays` says how far it is", text(&begun["name"]));
         Ok(())
     }
 }
 
 fn list(json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    let answer = Client::of(config.path())?.get("/api/bus/replays")?;
+    let answer = config.client()?.get("/api/bus/replays")?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer["replays"])?);
-        return Ok(());
+        return print_json(&answer["replays"]);
     }
-    let rows = answer["replays"].as_array().into_iter().flatten().map(|replay: &Value| {
+    let rows = items(&answer["replays"]).map(|replay: &Value| {
         [
             text(&replay["name"]),
             text(&replay["bus"]),

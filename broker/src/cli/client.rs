@@ -1,17 +1,15 @@
 //! Requests of a command to the server that runs on this machine, as its operator.
 
-use std::path::Path;
-
 use anyhow::{Context, anyhow, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use pointsman_config::Config;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::load;
 use crate::app::Contact;
 
 /// The server that a configuration is of.
@@ -21,9 +19,9 @@ pub(super) struct Client {
 
 impl Client {
     /// Finds the server through the file in its data directory.
-    pub(super) fn of(config: Option<&Path>) -> anyhow::Result<Client> {
-        let data = load(config)?.data.directory;
-        let contact = Contact::read(&data).with_context(|| {
+    pub(super) fn of(config: &Config) -> anyhow::Result<Client> {
+        let data = &config.data.directory;
+        let contact = Contact::read(data).with_context(|| {
             format!(
                 "no server runs with the data directory {}, or it is another user's: start it, or name its \
                  configuration with --config",
@@ -83,7 +81,25 @@ impl Client {
     }
 }
 
+/// A path with what there is of a query.
+pub(super) fn with_query(path: &str, query: &[(&str, Option<&str>)]) -> String {
+    let given = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+    let given: Vec<String> = given.collect();
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
 /// A text as it stands in the path or the query of a request.
 pub(super) fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_has_what_is_given() {
+        assert_eq!(with_query("/a", &[("b", None), ("c", None)]), "/a");
+        assert_eq!(with_query("/a", &[("b", Some("1&2")), ("c", None), ("d", Some(""))]), "/a?b=1%262&d=");
+    }
 }

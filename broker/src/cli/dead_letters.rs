@@ -7,9 +7,13 @@ use anyhow::{Context, ensure};
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::client::{Client, encode};
-use super::rules::{ConfigFile, text};
+use super::answer::{first_line, items, print_json, text};
+use super::client::{encode, with_query};
+use super::config_file::ConfigFile;
 use super::table;
+
+/// Where the server has them.
+const LETTERS: &str = "/api/dead-letters";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLettersCommand {
@@ -69,7 +73,7 @@ impl DeadLettersCommand {
         match self {
             DeadLettersCommand::List { rule, json, config } => list(rule.as_deref(), json, &config),
             DeadLettersCommand::Purge { id, rule, config, .. } => {
-                let answer = Client::of(config.path())?.delete(&path(id.as_deref(), rule.as_deref()))?;
+                let answer = config.client()?.delete(&path(id.as_deref(), rule.as_deref()))?;
                 println!("{} given up", text(&answer["removed"]));
                 Ok(())
             }
@@ -78,8 +82,8 @@ impl DeadLettersCommand {
             }
             DeadLettersCommand::Redrive { rule, config, .. } => redrive_all(rule.as_deref(), &config),
             DeadLettersCommand::Show { id, config } => {
-                let letter = Client::of(config.path())?.get(&path(Some(&id), None))?;
-                println!("{}", serde_json::to_string_pretty(&letter)?);
+                let letter = config.client()?.get(&path(Some(&id), None))?;
+                print_json(&letter)?;
                 Ok(())
             }
         }
@@ -87,19 +91,17 @@ impl DeadLettersCommand {
 }
 
 fn list(rule: Option<&str>, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    let client = Client::of(config.path())?;
+    let client = config.client()?;
     let mut letters: Vec<Value> = Vec::new();
     let mut after = String::new();
     loop {
-        let rule = rule.map(|rule| format!("&rule={}", encode(rule))).unwrap_or_default();
-        let page = client.get(&format!("/api/dead-letters?after={}{rule}", encode(&after)))?;
-        letters.extend(page["letters"].as_array().cloned().unwrap_or_default());
+        let page = client.get(&with_query(LETTERS, &[("after", Some(&after)), ("rule", rule)]))?;
+        letters.extend(items(&page["letters"]).cloned());
         let Some(next) = page["next"].as_str() else { break };
         next.clone_into(&mut after);
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&letters)?);
-        return Ok(());
+        return print_json(&letters);
     }
     let rows = letters.iter().map(|letter| {
         [
@@ -109,7 +111,7 @@ fn list(rule: Option<&str>, json: bool, config: &ConfigFile) -> anyhow::Result<(
             text(&letter["attempts"]),
             text(&letter["topic"]),
             text(&letter["line"]),
-            text(&letter["message"]).lines().next().unwrap_or_default().to_owned(),
+            first_line(&letter["message"]),
         ]
     });
     table::print(["id", "rule", "failed", "tries", "topic", "line", "why"], rows.collect());
@@ -117,8 +119,8 @@ fn list(rule: Option<&str>, json: bool, config: &ConfigFile) -> anyhow::Result<(
 }
 
 fn redrive(id: &str, payload: Option<&std::path::Path>, config: &ConfigFile) -> anyhow::Result<()> {
-    let client = Client::of(config.path())?;
-    let path = format!("/api/dead-letters/{}/redrive", encode(id));
+    let client = config.client()?;
+    let path = format!("{}/redrive", path(Some(id), None));
     match payload {
         None => client.post(&path, Vec::new())?,
         Some(file) => {
@@ -131,17 +133,16 @@ fn redrive(id: &str, payload: Option<&std::path::Path>, config: &ConfigFile) -> 
 }
 
 fn redrive_all(rule: Option<&str>, config: &ConfigFile) -> anyhow::Result<()> {
-    let rule = rule.map(|rule| format!("?rule={}", encode(rule))).unwrap_or_default();
-    let answer = Client::of(config.path())?.post(&format!("/api/dead-letters/redrive{rule}"), Vec::new())?;
+    let path = with_query(&format!("{LETTERS}/redrive"), &[("rule", rule)]);
+    let answer = config.client()?.post(&path, Vec::new())?;
     println!("{} handled, {} failed again", text(&answer["handled"]), text(&answer["failed"]));
     ensure!(answer["failed"] == 0, "some events could not be handled: see `pointsman dead-letters list`");
     Ok(())
 }
 
 fn path(id: Option<&str>, rule: Option<&str>) -> String {
-    match (id, rule) {
-        (Some(id), _) => format!("/api/dead-letters/{}", encode(id)),
-        (None, Some(rule)) => format!("/api/dead-letters?rule={}", encode(rule)),
-        (None, None) => "/api/dead-letters".to_owned(),
+    match id {
+        Some(id) => format!("{LETTERS}/{}", encode(id)),
+        None => with_query(LETTERS, &[("rule", rule)]),
     }
 }

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Client, encode};
-use super::rules::{ConfigFile, text};
+use super::answer::{first_line, items, print_json, text};
+use super::client::{encode, with_query};
+use super::config_file::ConfigFile;
 use super::table;
 
 #[derive(Debug, Args)]
@@ -24,14 +25,16 @@ pub(super) struct ExplainCommand {
 
 impl ExplainCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let client = Client::of(self.config.path())?;
-        let rule = self.rule.map(|rule| format!("?rule={}", encode(&rule))).unwrap_or_default();
+        let client = self.config.client()?;
         let answer = match &self.id {
-            Some(id) => client.get(&format!("/api/explain/{}{rule}", encode(id)))?,
+            Some(id) => {
+                let path = format!("/api/explain/{}", encode(id));
+                client.get(&with_query(&path, &[("rule", self.rule.as_deref())]))?
+            }
             None => client.get("/api/explain")?,
         };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&answer)?);
+            print_json(&answer)?;
         } else if self.id.is_some() {
             for line in explanation(&answer) {
                 println!("{line}");
@@ -126,8 +129,7 @@ fn matched(it: &Value) -> Vec<String> {
 
 fn letter(it: &Value) -> String {
     let (id, attempts) = (text(&it["id"]), text(&it["attempts"]));
-    let message = text(&it["message"]);
-    let message = message.lines().next().unwrap_or_default();
+    let message = first_line(&it["message"]);
     format!("  dead letter {id} of rule {}, tried {attempts} times: {message}", text(&it["rule"]))
 }
 
@@ -166,8 +168,4 @@ fn section(lines: &mut Vec<String>, title: &str, more: Vec<String>) {
         lines.push(format!("{title}:"));
         lines.extend(more);
     }
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }

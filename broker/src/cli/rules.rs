@@ -5,32 +5,11 @@ mod files;
 mod server;
 mod test;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use pointsman_config::Config;
+use clap::Subcommand;
 
-use super::load;
-
-pub(super) use server::text;
-
-/// Which server or configuration is meant.
-#[derive(Debug, Args)]
-pub(super) struct ConfigFile {
-    /// The configuration file of the server.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl ConfigFile {
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.config.as_deref()
-    }
-
-    fn load(&self) -> anyhow::Result<Config> {
-        load(self.path())
-    }
-}
+use super::config_file::ConfigFile;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
@@ -145,7 +124,9 @@ impl RulesCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             RulesCommand::Check { folder, config } => files::check(folder, &config),
-            RulesCommand::Diff { name, from, to, config } => server::diff(&name, from, to, &config),
+            RulesCommand::Diff { name, from, to, config } => {
+                server::diff(&name, from.as_deref(), to.as_deref(), &config)
+            }
             RulesCommand::List { name: None, json, config } => server::list(json, &config),
             RulesCommand::List { name: Some(name), json, config } => server::versions(&name, json, &config),
             RulesCommand::Replay { file, since, json, config } => {

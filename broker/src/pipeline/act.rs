@@ -254,13 +254,12 @@ impl Pipeline {
 
 fn write_of(row: BoardRow) -> Write {
     let BoardRow { table, hash, sort, value, expires_at_ms } = row;
-    let table = table.to_owned();
     match value {
         Some(value) => {
             let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
-            Write::Put { table, hash, sort, value, expires_at_ms }
+            Write::put(table, hash, sort, value, expires_at_ms)
         }
-        None => Write::Delete { table, hash, sort },
+        None => Write::delete(table, hash, sort),
     }
 }
 

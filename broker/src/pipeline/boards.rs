@@ -41,17 +41,15 @@ impl Leaderboards {
     /// Takes up all standings of the store.
     pub(super) fn load(&self, store: &Store) -> Result<(), ReadError> {
         let mut count = 0;
-        for_each_page(store, BOARDS_TABLE, "", |rows| {
-            for row in rows {
-                let Some(id) = StandingsId::parse(&row.sort) else {
-                    warn!(leaderboard = row.sort, "a leaderboard has no name that this version knows");
-                    continue;
-                };
-                self.load_one(store, id, &row)?;
-                count += 1;
-            }
-            Ok(())
-        })?;
+        for row in store.scan(BOARDS_TABLE, "", PAGE_ROWS) {
+            let row = row?;
+            let Some(id) = StandingsId::parse(&row.sort) else {
+                warn!(leaderboard = row.sort, "a leaderboard has no name that this version knows");
+                continue;
+            };
+            self.load_one(store, id, &row)?;
+            count += 1;
+        }
         if count > 0 {
             info!(leaderboards = count, "taken up");
         }
@@ -67,15 +65,13 @@ impl Leaderboards {
             }
         };
         let mut members = Vec::new();
-        for_each_page(store, SCORES_TABLE, &id.scores_hash(generation), |rows| {
-            for Row { sort, value, version, .. } in rows {
-                match Standing::from_row(&value) {
-                    Ok(standing) => members.push((sort, standing, version)),
-                    Err(error) => warn!(leaderboard = %id, member = sort, %error, "a score cannot be read"),
-                }
+        for row in store.scan(SCORES_TABLE, &id.scores_hash(generation), PAGE_ROWS) {
+            let Row { sort, value, version, .. } = row?;
+            match Standing::from_row(&value) {
+                Ok(standing) => members.push((sort, standing, version)),
+                Err(error) => warn!(leaderboard = %id, member = sort, %error, "a score cannot be read"),
             }
-            Ok(())
-        })?;
+        }
         let expires_at_ms = row.expires_at_ms.map(|at| i64::try_from(at).unwrap_or(i64::MAX));
         self.boards.load(Loaded { id, generation, expires_at_ms, rows: members });
         Ok(())
@@ -89,11 +85,7 @@ impl Leaderboards {
             let query = Query { limit: PAGE_ROWS, ..Query::default() };
             let Ok(rows) = store.query(SCORES_TABLE, &hash, &query) else { return };
             let is_last = rows.len() < PAGE_ROWS;
-            let delete = |row: Row| Write::Delete {
-                table: SCORES_TABLE.to_owned(),
-                hash: hash.clone(),
-                sort: row.sort,
-            };
+            let delete = |row: Row| Write::delete(SCORES_TABLE, &hash, row.sort);
             let writes: Vec<Write> = rows.into_iter().map(delete).collect();
             // Tried again at the next look.
             if !writes.is_empty() && store.append(Record { writes, ..Record::default() }).is_err() {
@@ -117,24 +109,5 @@ impl Pipeline {
     pub fn leaderboards(&self) -> (usize, usize) {
         let list = self.leaderboards.boards.list();
         (list.len(), list.iter().map(|(_, members)| members).sum())
-    }
-}
-
-/// Reads the rows of a hash, some at a time.
-fn for_each_page(
-    store: &Store,
-    table: &str,
-    hash: &str,
-    mut each: impl FnMut(Vec<Row>) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
-    loop {
-        let rows = store.query(table, hash, &query)?;
-        let more = rows.len() == PAGE_ROWS;
-        query.after = rows.last().map(|row| row.sort.clone());
-        each(rows)?;
-        if !more {
-            return Ok(());
-        }
     }
 }

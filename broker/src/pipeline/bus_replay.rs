@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use pointsman_rules::{On, RuleName};
 use tracing::{info, warn};
 
@@ -197,13 +196,9 @@ impl Pipeline {
     /// Writes down how far a replay is, for after the end of the server.
     fn note_bus_replay(&self, running: &Running) -> Option<Appended> {
         let status = running.lock().clone();
-        let write = Write::Put {
-            table: TABLE.to_owned(),
-            hash: ROWS.to_owned(),
-            sort: status.rule.clone(),
-            value: Bytes::from(serde_json::to_vec(&status).unwrap_or_default()),
-            expires_at_ms: Some(self.clock.now_ms() + REMEMBERED_MS),
-        };
+        let value = serde_json::to_vec(&status).unwrap_or_default();
+        let expires_at_ms = Some(self.clock.now_ms() + REMEMBERED_MS);
+        let write = Write::put(TABLE, ROWS, &status.rule, value, expires_at_ms);
         let appended = self.store.append(Record { writes: vec![write], ..Record::default() });
         appended
             .inspect_err(

@@ -84,36 +84,23 @@ impl Pipeline {
         tables: &TurnSnapshot,
         commit: &mut Commit,
     ) -> Result<(), String> {
-        let (Write::Put { table, hash, sort, .. } | Write::Delete { table, hash, sort }) = write;
+        let (table, hash, sort) = write.row();
         let active = self.active.load();
         if active.set.change_triggers(table).is_empty() {
             return Ok(());
         }
-        let own = commit.writes[since..].iter().rev().find(|own| is_of(own, table, hash, sort));
+        let own = commit.writes[since..].iter().rev().find(|own| own.row() == write.row());
         let before = match own {
-            Some(own) => value_of(own).cloned(),
+            Some(own) => own.value().cloned(),
             None => tables.get(table, hash, sort).map_err(|error| error.to_string())?,
         };
-        if let Some(told) = tell(hash, sort, before.as_ref(), value_of(write), false) {
+        if let Some(told) = tell(hash, sort, before.as_ref(), write.value(), false) {
             let topic = format!("{CHANGES_PREFIX}{table}");
             let Interest { durable, rules } = active.interest(&topic);
             let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest: Interest { durable, rules } };
             commit.publishes.push(&topic, &told, &[], marks);
         }
         Ok(())
-    }
-}
-
-fn is_of(write: &Write, table: &str, hash: &str, sort: &str) -> bool {
-    let (Write::Put { table: its, hash: under, sort: at, .. }
-    | Write::Delete { table: its, hash: under, sort: at }) = write;
-    its == table && under == hash && at == sort
-}
-
-fn value_of(write: &Write) -> Option<&Bytes> {
-    match write {
-        Write::Put { value, .. } => Some(value),
-        Write::Delete { .. } => None,
     }
 }
 

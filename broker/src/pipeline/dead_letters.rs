@@ -5,7 +5,6 @@ mod redrive;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use pointsman_rules::{EventId, RunError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +12,7 @@ use serde_json::Value;
 use super::progress::TriggerKey;
 use super::unit::Job;
 use crate::clock::Clock;
-use crate::store::{AppendError, CommitError, Query, ReadError, Record, Row, Store, Write};
+use crate::store::{AppendError, CommitError, ReadError, Record, Row, Store, Write};
 
 pub use redrive::{RedriveError, Redriven};
 
@@ -109,22 +108,10 @@ impl DeadLetters {
         limits: DeadLetterLimits,
     ) -> Result<DeadLetters, ReadError> {
         let mut index = Index::default();
-        let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
-        loop {
-            let rows = match store.query(TABLE, LETTERS, &query) {
-                // Large ones come fewer at a time.
-                Err(ReadError::PageTooLarge { rows, .. }) => {
-                    query.limit = rows.max(1);
-                    continue;
-                }
-                read => read?,
-            };
-            let Some(last) = rows.last() else { break };
-            query.after = Some(last.sort.clone());
-            for row in rows {
-                if let Some(letter) = decode(&row) {
-                    index.insert(row.sort, letter.rule, row.value.len(), row.expires_at_ms.unwrap_or(0));
-                }
+        for row in store.scan(TABLE, LETTERS, PAGE_ROWS) {
+            let row = row?;
+            if let Some(letter) = decode(&row) {
+                index.insert(row.sort, letter.rule, row.value.len(), row.expires_at_ms.unwrap_or(0));
             }
         }
         Ok(DeadLetters { store, clock, limits, index: Mutex::new(index) })
@@ -239,13 +226,7 @@ impl DeadLetters {
         }
         let dropped = writes.len();
         if index.entries.contains_key(&letter.id) {
-            writes.push(Write::Put {
-                table: TABLE.to_owned(),
-                hash: LETTERS.to_owned(),
-                sort: letter.id.clone(),
-                value: Bytes::from(text),
-                expires_at_ms: Some(expires_at_ms),
-            });
+            writes.push(Write::put(TABLE, LETTERS, &letter.id, text, Some(expires_at_ms)));
         }
         (writes, dropped)
     }
@@ -314,7 +295,7 @@ pub(super) fn letter_id(event: EventId, key: &TriggerKey) -> String {
 }
 
 fn delete(id: &str) -> Write {
-    Write::Delete { table: TABLE.to_owned(), hash: LETTERS.to_owned(), sort: id.to_owned() }
+    Write::delete(TABLE, LETTERS, id)
 }
 
 /// A letter, unless the row is one of another version of the server.

@@ -137,7 +137,6 @@ impl Pipeline {
 /// Has a record remove a row, if it is still what it was.
 fn removes(row: &ExpiredRow, record: &mut Record) {
     let ExpiredRow { table, hash, sort, version, .. } = row.clone();
-    let write = Write::Delete { table: table.clone(), hash: hash.clone(), sort: sort.clone() };
-    record.writes.push(write);
+    record.writes.push(Write::delete(&table, &hash, &sort));
     record.ended.push(ReadCheck { table, hash, sort, version: Some(version) });
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use pointsman_rules::Start;
 use tracing::{info, warn};
 
@@ -64,13 +63,7 @@ impl Pipeline {
                 Start::Oldest => self.store.first(),
                 Start::At(time_ms) => self.first_at(time_ms)?,
             };
-            let write = Write::Put {
-                table: TRIGGERS.to_owned(),
-                hash: key.rule,
-                sort,
-                value: Bytes::from(from.to_string()),
-                expires_at_ms: None,
-            };
+            let write = Write::put(TRIGGERS, key.rule, sort, from.to_string(), None);
             let record = Record { writes: vec![write], ..Record::default() };
             let kept = self.store.append(record).map_err(|error| error.to_string());
             // Behind this everything up to `end` is on disk, and can be read.

@@ -17,8 +17,7 @@ pub(super) trait AboutRow {
 
 impl AboutRow for Write {
     fn row(&self) -> RowName<'_> {
-        let (Write::Delete { table, hash, sort } | Write::Put { table, hash, sort, .. }) = self;
-        (table, hash, sort)
+        Write::row(self)
     }
 }
 

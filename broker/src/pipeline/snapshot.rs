@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pointsman_rules::leaderboard::{
-    BOARDS_TABLE, SCORES_TABLE, SharedStandings, Standing, StandingsId, generation_of_row,
-};
+use pointsman_rules::leaderboard::{SharedStandings, StandingsId};
 use pointsman_rules::{Index, Query, Row, Snapshot, SnapshotError};
 
 use super::active::ActiveRules;
@@ -94,17 +92,6 @@ impl TurnSnapshot {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A row of any table, be it the server's own.
-    fn get_any(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
-        if let Some(write) = self.lock().writes.get((table, hash, sort)) {
-            return Ok(self.live(write).cloned());
-        }
-        let row = self.store.get(table, hash, sort).map_err(|error| SnapshotError(error.to_string()))?;
-        let version = row.as_ref().map(|row| row.version);
-        self.lock().run_reads.push(check(table, hash, sort, version));
-        Ok(row.map(|row| row.value))
-    }
-
     fn live<'a>(&self, write: &'a Write) -> Option<&'a Bytes> {
         match write {
             Write::Put { value, expires_at_ms, .. } => {
@@ -116,9 +103,8 @@ impl TurnSnapshot {
 }
 
 fn size(write: &Write) -> usize {
-    let (Write::Delete { table, hash, sort } | Write::Put { table, hash, sort, .. }) = write;
-    let value = if let Write::Put { value, .. } = write { value.len() } else { 0 };
-    table.len() + hash.len() + sort.len() + value
+    let (table, hash, sort) = write.row();
+    table.len() + hash.len() + sort.len() + write.value().map_or(0, Bytes::len)
 }
 
 fn check(table: &str, hash: &str, sort: &str, version: Option<store::Seq>) -> ReadCheck {
@@ -135,24 +121,19 @@ fn refuse_system(table: &str) -> Result<(), SnapshotError> {
 }
 
 impl Snapshot for TurnSnapshot {
+    fn row(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+        if let Some(write) = self.lock().writes.get((table, hash, sort)) {
+            return Ok(self.live(write).cloned());
+        }
+        let row = self.store.get(table, hash, sort).map_err(|error| SnapshotError(error.to_string()))?;
+        let version = row.as_ref().map(|row| row.version);
+        self.lock().run_reads.push(check(table, hash, sort, version));
+        Ok(row.map(|row| row.value))
+    }
+
     fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
         refuse_system(table)?;
-        self.get_any(table, hash, sort)
-    }
-
-    fn board_generation(&self, id: &StandingsId) -> Result<Option<u64>, SnapshotError> {
-        let row = self.get_any(BOARDS_TABLE, "", &id.to_string())?;
-        row.map(|row| generation_of_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
-    }
-
-    fn board_standing(
-        &self,
-        id: &StandingsId,
-        generation: u64,
-        member: &str,
-    ) -> Result<Option<Standing>, SnapshotError> {
-        let row = self.get_any(SCORES_TABLE, &id.scores_hash(generation), member)?;
-        row.map(|row| Standing::from_row(&row)).transpose().map_err(|error| SnapshotError(error.to_string()))
+        self.row(table, hash, sort)
     }
 
     fn standings(&self, id: &StandingsId, generation: u64) -> Result<Option<SharedStandings>, SnapshotError> {
@@ -170,10 +151,9 @@ impl Snapshot for TurnSnapshot {
             .writes
             .iter()
             .filter_map(|write| {
-                let (Write::Delete { table: its, hash: under, sort }
-                | Write::Put { table: its, hash: under, sort, .. }) = write;
+                let (its, under, sort) = write.row();
                 let is_meant = its == table && under == hash && query.includes(sort);
-                is_meant.then(|| (sort.as_str(), self.live(write)))
+                is_meant.then(|| (sort, self.live(write)))
             })
             .collect();
         let wanted = store::Query {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
 use pointsman_rules::{Event, EventId, Missed, On, Tick};
 use tracing::{info, warn};
 
@@ -47,13 +46,7 @@ fn watch(pipeline: &Weak<Pipeline>) {
 
 /// The note that a time was handled, as part of the commit of its run.
 pub(super) fn handled(key: &TriggerKey, scheduled_ms: i64) -> Write {
-    Write::Put {
-        table: TIMES.to_owned(),
-        hash: key.rule.clone(),
-        sort: key.trigger.to_string(),
-        value: Bytes::from(scheduled_ms.to_string()),
-        expires_at_ms: None,
-    }
+    Write::put(TIMES, &key.rule, key.trigger.to_string(), scheduled_ms.to_string(), None)
 }
 
 impl Pipeline {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use pointsman_rules::Rule;
 use serde::{Deserialize, Serialize};
 
@@ -136,7 +135,7 @@ impl Versions {
         if number == 1 {
             writes.extend(self.enlist(name, is_active)?);
         }
-        writes.push(put(name, &sort(number), Bytes::from(text)));
+        writes.push(Write::put(TABLE, name, sort(number), text, None));
         self.store.append(Record { writes, ..Record::default() })?.wait()?;
         Ok(())
     }
@@ -150,7 +149,7 @@ impl Versions {
         for row in rows {
             (count, bytes) = (count + 1, bytes + row.value.len());
             if count > self.limits.count_max || bytes > self.limits.bytes_max {
-                writes.push(Write::Delete { table: TABLE.to_owned(), hash: rule.to_owned(), sort: row.sort });
+                writes.push(Write::delete(TABLE, rule, row.sort));
             }
         }
         Ok(writes)
@@ -158,20 +157,15 @@ impl Versions {
 
     /// Notes the name of a rule. Where there are too many, the versions of one that is no longer active go.
     fn enlist(&self, rule: &str, is_active: impl Fn(&str) -> bool) -> Result<Vec<Write>, VersionError> {
-        let mut writes = vec![put(NAMES, rule, Bytes::from_static(b"{}"))];
+        let mut writes = vec![Write::put(TABLE, NAMES, rule, "{}", None)];
         let query = Query { limit: NAMES_MAX + 1, ..Query::default() };
         let names = self.store.query(TABLE, NAMES, &query)?;
         if names.len() >= NAMES_MAX
             && let Some(gone) = names.into_iter().find(|row| row.sort != rule && !is_active(&row.sort))
         {
-            let delete = |hash: &str, sort: String| Write::Delete {
-                table: TABLE.to_owned(),
-                hash: hash.to_owned(),
-                sort,
-            };
             let rows = self.rows(&gone.sort, self.limits.count_max.saturating_add(16))?;
-            writes.extend(rows.into_iter().map(|row| delete(&gone.sort, row.sort)));
-            writes.push(delete(NAMES, gone.sort));
+            writes.extend(rows.into_iter().map(|row| Write::delete(TABLE, &gone.sort, row.sort)));
+            writes.push(Write::delete(TABLE, NAMES, gone.sort));
         }
         Ok(writes)
     }
@@ -185,11 +179,6 @@ impl Versions {
 /// Numbers as texts that sort like them.
 fn sort(number: u64) -> String {
     format!("{number:010}")
-}
-
-fn put(hash: &str, sort: &str, value: Bytes) -> Write {
-    let (table, hash, sort) = (TABLE.to_owned(), hash.to_owned(), sort.to_owned());
-    Write::Put { table, hash, sort, value, expires_at_ms: None }
 }
 
 fn read(rule: &str, row: &Row) -> Result<Version, VersionError> {

@@ -195,7 +195,7 @@ impl Core {
     fn check_keys(&self, record: &Record) -> Result<(), AppendError> {
         let most = self.options.key_bytes_max;
         for write in &record.writes {
-            let (Write::Delete { table, hash, sort } | Write::Put { table, hash, sort, .. }) = write;
+            let (table, hash, sort) = write.row();
             too_large("a row's table, hash and sort", table.len() + hash.len() + sort.len(), most)?;
         }
         for done in &record.done {

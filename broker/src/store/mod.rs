@@ -38,6 +38,7 @@ mod overlay;
 mod read;
 mod rebuild;
 mod record;
+mod scan;
 mod stats;
 mod tables;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use options::{Durability, KEY_BYTES_CEILING, RECORD_BYTES_CEILING, StoreOpti
 pub use read::{QUERY_BYTES_MAX, QUERY_ROWS_MAX, Query, Row};
 pub use record::{Done, ReadCheck, Record, Seq, Write};
 pub(crate) use record::{Reader, put_bytes, put_varint};
+pub use scan::Scan;
 pub use stats::{COMMIT_MICROS_BOUNDS, Stats};
 
 use self::core::{Core, lock};
@@ -145,6 +147,11 @@ impl Store {
     /// The rows of a hash in order of their sort, as of one moment, without those that have expired. May wait for the disk.
     pub fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, ReadError> {
         self.core.query(table, hash, query)
+    }
+
+    /// All rows of a hash in order of their sort, so many read at a time. May wait for the disk.
+    pub fn scan<'a>(&'a self, table: &'a str, hash: &'a str, rows_at_a_time: usize) -> Scan<'a> {
+        Scan::new(self, table, hash, rows_at_a_time)
     }
 
     /// The records on disk from `from` on, or from the oldest there is for 0, to the last there is now.

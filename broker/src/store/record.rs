@@ -78,6 +78,39 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// Makes a row so, whatever it was.
+    pub fn put(
+        table: impl Into<String>,
+        hash: impl Into<String>,
+        sort: impl Into<String>,
+        value: impl Into<Bytes>,
+        expires_at_ms: Option<u64>,
+    ) -> Write {
+        let (table, hash, sort, value) = (table.into(), hash.into(), sort.into(), value.into());
+        Write::Put { table, hash, sort, value, expires_at_ms }
+    }
+
+    /// Removes a row, if it is there.
+    pub fn delete(table: impl Into<String>, hash: impl Into<String>, sort: impl Into<String>) -> Write {
+        Write::Delete { table: table.into(), hash: hash.into(), sort: sort.into() }
+    }
+
+    /// What names the row: table, hash and sort.
+    pub fn row(&self) -> (&str, &str, &str) {
+        let (Write::Delete { table, hash, sort } | Write::Put { table, hash, sort, .. }) = self;
+        (table, hash, sort)
+    }
+
+    /// The content that the row gets; none if it goes.
+    pub fn value(&self) -> Option<&Bytes> {
+        match self {
+            Write::Delete { .. } => None,
+            Write::Put { value, .. } => Some(value),
+        }
+    }
+}
+
 /// "This rule's trigger has handled the `count` messages from `index` on of record `seq`."
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {

@@ -58,7 +58,7 @@ impl Tables {
 }
 
 impl Snapshot for Tables {
-    fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+    fn row(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
         if table == "broken" {
             return Err(SnapshotError("the disk is gone".to_owned()));
         }

@@ -14,7 +14,7 @@ pub(crate) const TIME_MS: i64 = 1_700_000_000_123;
 pub(crate) struct Tables(pub(crate) BTreeMap<String, Bytes>);
 
 impl Snapshot for Tables {
-    fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
+    fn row(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Bytes>, SnapshotError> {
         if table == "broken" {
             return Err(SnapshotError("the disk is gone".to_owned()));
         }

@@ -8,32 +8,27 @@ mod audit;
 mod books;
 mod clients;
 
-use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pointsman_tests::{Client, PATIENCE, QoS, ServerProcess, within};
+use pointsman_tests::{Client, PATIENCE, QoS, ServerProcess};
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::random::Random;
-use super::sessions::{KILLS_VARIABLE, SEED_VARIABLE, number_in};
-use clients::{Link, Listener, Phase, Publisher, Scene};
+use super::scene::Phase;
+use super::stage::{Pace, Stage, StartsCutShort, ended};
+use books::Books;
+use clients::{Listener, Publisher};
 
-/// How often the server is killed if nobody says how often.
-const KILLS: u64 = 12;
 /// Publishers at a time.
 const PUBLISHERS: u32 = 4;
-/// A kill comes when at most this many messages of its round were acknowledged.
-const PROGRESS_MAX: u64 = 250;
-/// One round in so many is longer than the server takes to note how far the rules have come.
-const LONG_EVERY: u64 = 8;
-/// How long such a round is, and what may be added to it.
-const LONG_MS: (u64, u64) = (1_000, 1_500);
-/// After a fall, one start in so many is cut short, after at most this long.
-const START_KILLED_EVERY: u64 = 6;
-const START_MS_MAX: u64 = 400;
+/// Long rounds are longer than the server takes to note how far the rules have come.
+const PACE: Pace = Pace {
+    progress_max: 250,
+    long_every: 8,
+    long_ms: 1_000..2_500,
+    starts: StartsCutShort { every: 6, ms_max: 400 },
+};
 
 /// A rate keeps the books of a long run small. The section of rules is open at this place.
 const CONFIG: &str = "run_time_max_ms = 10000\n[limits]\npublish_messages_per_second = 200\n";
@@ -85,104 +80,69 @@ const RULE: &str = r#"
 
 #[tokio::test]
 async fn what_was_acknowledged_is_handled_once_over_kills() {
-    let kills = number_in(KILLS_VARIABLE).unwrap_or(KILLS);
-    let mut random = number_in(SEED_VARIABLE).map_or_else(Random::new, Random::of);
-    println!("{random}");
-    let started = Instant::now();
-    let mut run = Run::start(&mut random).await;
-    let (mut done, mut round) = (0, 0);
-    while done < kills {
-        round += 1;
-        run.let_be(round, &mut random).await;
-        done += run.fall(&mut random).await;
-        run.link.books.assert_faultless(&format!("after {done} kills, {random}"));
-        println!("{done} kills in {:?}, {}", started.elapsed(), run.link.books);
+    let mut run = Run::start().await;
+    while run.stage.goes_on() {
+        run.stage.let_be(&run.books.acknowledged).await;
+        run.stage.fall().await;
+        run.books.faults.assert_none(&run.stage.when());
+        run.stage.tell(&run.books);
     }
-    let found = run.conclude(&format!("after {done} kills, {random}")).await;
-    println!("{done} kills in {:?}, {}; {found}", started.elapsed(), run.link.books);
+    let found = run.conclude().await;
+    run.stage.tell(format!("{}; {found}", run.books));
 }
 
 /// A server with its clients.
 struct Run {
-    server: ServerProcess,
-    scene: watch::Sender<Scene>,
-    link: Link,
+    stage: Stage,
+    books: Arc<Books>,
     publishers: JoinSet<()>,
     listener: JoinSet<()>,
 }
 
 impl Run {
-    async fn start(random: &mut Random) -> Run {
-        let server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), CONFIG).await;
-        server.add_rule("crash", RULE).await;
-        let scene = watch::Sender::new(Scene { phase: Phase::Load, up: true });
-        let link = Link { address: server.mqtt, scene: scene.subscribe(), books: Arc::default() };
+    async fn start() -> Run {
+        let mut stage = Stage::open(CONFIG, PACE).await;
+        stage.server.add_rule("crash", RULE).await;
+        let books = Arc::<Books>::default();
         let (mut publishers, mut listener) = (JoinSet::new(), JoinSet::new());
-        listener.spawn(Listener::subscribed(link.clone(), random.fork()).await.run());
+        let random = stage.random.fork();
+        listener.spawn(Listener::subscribed(stage.link(), Arc::clone(&books), random).await.run());
         for number in 0..PUBLISHERS {
-            publishers.spawn(Publisher::new(number, link.clone(), random.fork()).run());
+            let random = stage.random.fork();
+            publishers.spawn(Publisher::new(number, stage.link(), Arc::clone(&books), random).run());
         }
-        Run { server, scene, link, publishers, listener }
-    }
-
-    /// Lets the clients go on for a random while.
-    async fn let_be(&self, round: u64, random: &mut Random) {
-        if round % LONG_EVERY == LONG_EVERY / 2 {
-            let (least, more) = LONG_MS;
-            let long = Duration::from_millis(least + random.below(more));
-            let _ = tokio::time::timeout(long, pending::<()>()).await;
-        }
-        within("the work goes on", self.link.books.advances(random.below(PROGRESS_MAX))).await;
-    }
-
-    /// Kills the server and starts it again. Gives how often it was killed.
-    async fn fall(&mut self, random: &mut Random) -> u64 {
-        self.scene.send_modify(|scene| scene.up = false);
-        let mut kills = 1;
-        let mut ended = self.server.kill().await;
-        while random.below(START_KILLED_EVERY) == 0 {
-            // The start is given up in the middle, so that the kill meets what recovery does.
-            let patience = Duration::from_millis(random.below(START_MS_MAX));
-            let _ = tokio::time::timeout(patience, self.server.run()).await;
-            ended = self.server.kill().await;
-            kills += 1;
-        }
-        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
-        self.server.run().await;
-        self.scene.send_modify(|scene| scene.up = true);
-        kills
+        Run { stage, books, publishers, listener }
     }
 
     /// Lets everything come to its end in peace, kills the server once more, and compares. Gives what was found.
-    async fn conclude(&mut self, when: &str) -> String {
-        self.scene.send_modify(|scene| scene.phase = Phase::Drain);
-        finish(&mut self.publishers, "the publishers are answered").await;
+    async fn conclude(&mut self) -> String {
+        self.stage.come_to(Phase::Drain);
+        ended(&mut self.publishers, "the publishers are answered").await;
         let unsettled = self.settle().await;
-        self.scene.send_modify(|scene| scene.phase = Phase::Stop);
-        finish(&mut self.listener, "the listener stops").await;
+        self.stage.come_to(Phase::Stop);
+        ended(&mut self.listener, "the listener stops").await;
         // The leaderboard is to be what a new server makes of the rows.
-        self.server.kill().await;
-        self.server.run().await;
-        let told = ask(&mut asker(&self.server).await).await;
-        let ended = self.server.terminate().await;
-        assert!(ended.status.success() && !ended.stderr.contains("panicked"), "{ended:?}");
-        let tables = audit::Tables::read(self.server.directory(), PUBLISHERS);
-        tables.check(&self.link.books, &told);
+        self.stage.server.kill().await;
+        self.stage.server.run().await;
+        let told = ask(&mut asker(&self.stage.server).await).await;
+        self.stage.close().await;
+        let tables = audit::Tables::read(self.stage.server.directory(), PUBLISHERS);
+        tables.check(&self.books, &told);
         if let Some(told) = unsettled {
-            self.link.books.fault(format!("rules or deliveries came to rest with work left: {told}"));
+            self.books.faults.note(format!("rules or deliveries came to rest with work left: {told}"));
         }
-        self.link.books.assert_faultless(when);
+        self.books.faults.assert_none(&self.stage.when());
         tables.to_string()
     }
 
     /// Waits until everything is handled and heard; if nothing moves any more before, gives what there was then.
     async fn settle(&self) -> Option<Value> {
-        let mut asker = asker(&self.server).await;
+        let mut asker = asker(&self.stage.server).await;
         let (mut before, mut moved) = (Value::Null, Instant::now());
         loop {
             let told = ask(&mut asker).await;
-            let heard = self.link.books.heard_count();
-            let is_last_heard = self.link.books.has_heard_last();
+            let heard = self.books.heard_count();
+            let is_last_heard = self.books.has_heard_last();
             if is_last_heard && told["work"] == heard && told["next"] == heard && told["batch"] == heard {
                 return None;
             }
@@ -206,11 +166,4 @@ async fn asker(server: &ServerProcess) -> Client {
 async fn ask(asker: &mut Client) -> Value {
     asker.publish("ask", "").await;
     asker.recv_on("told").await.json()
-}
-
-/// Waits for clients' tasks, whose own failures are failures of the case.
-async fn finish(clients: &mut JoinSet<()>, what: &str) {
-    while let Some(ended) = within(what, clients.join_next()).await {
-        ended.expect("a client does not fail");
-    }
 }

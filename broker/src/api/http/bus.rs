@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pointsman_rules::bus::{Entry, is_bus_name};
 use pointsman_rules::{parse_duration, parse_time};
@@ -11,8 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::body::bytes;
 use super::problem::Problem;
-use super::rules::{aside, bad, bytes, check, failed, not_found, rule_name};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{BusReplay, BusReplayError, BusReplayRequest, PutEventsError};
 
 /// What `PutEvents` of the cloud calls a call that is wrong as a whole.
@@ -37,12 +39,7 @@ struct ReplayBody {
 }
 
 /// `POST /api/bus/events`: puts events. When it answers, they are on disk.
-pub(super) async fn put(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn put(State(api): State<Api>, body: Body) -> Result<Json<Value>, Response> {
     let body = bytes(body).await?;
     let PutEvents { entries } =
         serde_json::from_slice(&body).map_err(|error| invalid(&format!("the body is no call: {error}")))?;
@@ -53,7 +50,7 @@ pub(super) async fn put(
         Err(PutEventsError::Call(error)) => return Err(invalid(&error.to_string())),
         Err(error @ PutEventsError::NotKept(_)) => {
             let (status, detail) = (StatusCode::INSUFFICIENT_STORAGE, error.to_string());
-            return Err(Problem { status, title: "Not put", detail }.into_response());
+            return Err(Problem { status, title: "Not put", detail }.into());
         }
     };
     let failed = results.iter().filter(|result| result.is_err()).count();
@@ -67,16 +64,14 @@ pub(super) async fn put(
 /// `POST /api/bus/replay`: begins to give a rule again what the log holds of a time.
 pub(super) async fn replay(
     State(api): State<Api>,
-    headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<BusReplay>), Response> {
-    check(&api, &headers).await?;
+) -> Result<(StatusCode, Json<BusReplay>), Problem> {
     let body = bytes(body).await?;
-    let read: ReplayBody =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is no replay: {error}")))?;
+    let read: ReplayBody = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad(format!("the body is no replay: {error}")))?;
     let now_ms = api.hub.now_ms();
     if let Some(bus) = read.bus.as_deref().filter(|bus| !is_bus_name(bus)) {
-        return Err(bad(format!(
+        return Err(Problem::bad(format!(
             "bus is {bus:?}: a name has 1 to 256 characters of A-Z, a-z, 0-9 and . - _"
         )));
     }
@@ -91,8 +86,7 @@ pub(super) async fn replay(
 }
 
 /// `GET /api/bus/replays`: the last replay of each rule.
-pub(super) async fn replays(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn replays(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let replays = aside(move || api.pipeline.bus_replays()).await;
     replays.map(|replays| Json(json!({ "replays": replays }))).map_err(|error| refusal(&error))
 }
@@ -101,21 +95,19 @@ pub(super) async fn replays(State(api): State<Api>, headers: HeaderMap) -> Resul
 pub(super) async fn cancel(
     State(api): State<Api>,
     Path(rule): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<BusReplay>, Response> {
-    check(&api, &headers).await?;
+) -> Result<Json<BusReplay>, Problem> {
     let name = rule_name(&rule)?;
     let ended = api.pipeline.cancel_bus_replay(&name);
-    ended.map(Json).ok_or_else(|| not_found(format!("no replay to rule {rule:?} goes on")))
+    ended.map(Json).ok_or_else(|| Problem::not_found(format!("no replay to rule {rule:?} goes on")))
 }
 
 /// A time: milliseconds since 1970, a text such as `2026-03-01T10:00:00Z`, or how long ago it was, such as `1h`.
-fn time(member: &str, value: &Value, now_ms: u64) -> Result<u64, Response> {
+fn time(member: &str, value: &Value, now_ms: u64) -> Result<u64, Problem> {
     let text = value.as_str();
     let ago = text.and_then(parse_duration).and_then(|ago| u64::try_from(ago.as_millis()).ok());
     let at = text.and_then(parse_time).and_then(|at| u64::try_from(at).ok());
     value.as_u64().or(ago.map(|ago| now_ms.saturating_sub(ago))).or(at).ok_or_else(|| {
-        bad(format!(
+        Problem::bad(format!(
             "{member} is {value}: give 2026-03-01T10:00:00Z, how long ago such as 1h, or milliseconds since 1970"
         ))
     })
@@ -131,14 +123,14 @@ fn invalid(detail: &str) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
 }
 
-fn refusal(error: &BusReplayError) -> Response {
+fn refusal(error: &BusReplayError) -> Problem {
     let status = match error {
         BusReplayError::NoRule(_) => StatusCode::NOT_FOUND,
         BusReplayError::NoTime => StatusCode::BAD_REQUEST,
         BusReplayError::Busy(_) | BusReplayError::Suspended(_) => StatusCode::CONFLICT,
         BusReplayError::TooMany => StatusCode::TOO_MANY_REQUESTS,
         BusReplayError::NotWanted(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        BusReplayError::Log(_) => return failed(error),
+        BusReplayError::Log(_) => return Problem::failed(error),
     };
-    Problem { status, title: "Not replayed", detail: error.to_string() }.into_response()
+    Problem { status, title: "Not replayed", detail: error.to_string() }
 }

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::Api;
+use super::body::bytes;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::{aside, bad, bytes, check, failed, not_found};
+use crate::aside::aside;
 use crate::pipeline::{DeadLetter, RedriveError, Redriven};
 use crate::report::chain;
 
@@ -18,23 +18,14 @@ use crate::report::chain;
 const PAGE_MAX: usize = 200;
 
 /// `GET /api/dead-letters?rule=&after=&limit=`: the letters, the oldest first, without their events.
-pub(super) async fn list(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["after", "limit", "rule"]).map_err(bad)?;
-    let (rule, after) = (query.get("rule").map(str::to_owned), query.get("after").map(str::to_owned));
-    let limit = match query.get("limit").map(str::parse::<usize>) {
-        None => PAGE_MAX,
-        Some(Ok(limit)) if (1..=PAGE_MAX).contains(&limit) => limit,
-        Some(_) => return Err(bad(format!("limit is a number from 1 to {PAGE_MAX}"))),
-    };
+pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(&uri, &["after", "limit", "rule"]).map_err(Problem::bad)?;
+    let (rule, after) = (query.owned("rule"), query.owned("after"));
+    let limit = query.limit("limit", PAGE_MAX, PAGE_MAX).map_err(Problem::bad)?;
     aside(move || {
         let pipeline = &api.pipeline;
         let letters = pipeline.dead_letters(rule.as_deref(), after.as_deref(), limit);
-        let letters = letters.map_err(|error| failed(&error))?;
+        let letters = letters.map_err(|error| Problem::failed(&error))?;
         let next = letters.last().filter(|_| letters.len() == limit).map(|letter| letter.id.clone());
         let shown: Vec<Value> = letters.iter().map(summary).collect();
         Ok(Json(json!({ "count": pipeline.dead_letter_count(), "letters": shown, "next": next })))
@@ -43,15 +34,10 @@ pub(super) async fn list(
 }
 
 /// `GET /api/dead-letters/<id>`: a letter with its event.
-pub(super) async fn get(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<DeadLetter>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn get(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<DeadLetter>, Problem> {
     aside(move || {
-        let letter = api.pipeline.dead_letter(&id).map_err(|error| failed(&error))?;
-        letter.map(Json).ok_or_else(|| not_found(format!("there is no dead letter {id:?}")))
+        let letter = api.pipeline.dead_letter(&id).map_err(|error| Problem::failed(&error))?;
+        letter.map(Json).ok_or_else(|| Problem::not_found(format!("there is no dead letter {id:?}")))
     })
     .await
 }
@@ -62,16 +48,10 @@ pub(super) async fn redrive(
     State(api): State<Api>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["edited"]).map_err(bad)?;
-    let edited = match query.get("edited") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => return Err(bad(format!("edited is {other:?}: give true or false"))),
-    };
+) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(&uri, &["edited"]).map_err(Problem::bad)?;
+    let edited = query.flag("edited").map_err(Problem::bad)?;
     let payload = bytes(body).await?;
     aside(move || match api.pipeline.redrive(&id, edited.then_some(&payload)) {
         Ok(Redriven::Done) => Ok(Json(json!({ "id": id, "handled": true }))),
@@ -80,7 +60,7 @@ pub(super) async fn redrive(
             let why = letter.map(|letter| format!("{}:{}: {}", letter.file, letter.line, letter.message));
             let detail = format!("the rule failed again: {}", why.unwrap_or_default());
             let (status, title) = (StatusCode::UNPROCESSABLE_ENTITY, "Not handled");
-            Err(Problem { status, title, detail }.into_response())
+            Err(Problem { status, title, detail })
         }
         Err(error) => Err(refusal(&error)),
     })
@@ -88,12 +68,7 @@ pub(super) async fn redrive(
 }
 
 /// `POST /api/dead-letters/redrive?rule=`: has the rules handle all events again, or those of one rule.
-pub(super) async fn redrive_all(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn redrive_all(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, Problem> {
     let rule = rule_of(&uri)?;
     aside(move || {
         let (mut handled, mut failed) = (0, 0);
@@ -119,39 +94,29 @@ pub(super) async fn redrive_all(
 }
 
 /// `DELETE /api/dead-letters/<id>`: gives a letter up.
-pub(super) async fn forget(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     aside(move || match api.pipeline.remove_dead_letters(std::slice::from_ref(&id)) {
-        Ok(0) => Err(not_found(format!("there is no dead letter {id:?}"))),
+        Ok(0) => Err(Problem::not_found(format!("there is no dead letter {id:?}"))),
         Ok(removed) => Ok(Json(json!({ "removed": removed }))),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(Problem::failed(&error)),
     })
     .await
 }
 
 /// `DELETE /api/dead-letters?rule=`: gives all letters up, or those of one rule.
-pub(super) async fn purge(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
+pub(super) async fn purge(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, Problem> {
     let rule = rule_of(&uri)?;
     aside(move || {
         let ids = api.pipeline.dead_letter_ids(rule.as_deref());
-        let removed = api.pipeline.remove_dead_letters(&ids).map_err(|error| failed(&error))?;
+        let removed = api.pipeline.remove_dead_letters(&ids).map_err(|error| Problem::failed(&error))?;
         Ok(Json(json!({ "removed": removed })))
     })
     .await
 }
 
-fn rule_of(uri: &Uri) -> Result<Option<String>, Response> {
-    let query = Query::parse(uri, &["rule"]).map_err(bad)?;
-    Ok(query.get("rule").map(str::to_owned))
+fn rule_of(uri: &Uri) -> Result<Option<String>, Problem> {
+    let query = Query::parse(uri, &["rule"]).map_err(Problem::bad)?;
+    Ok(query.owned("rule"))
 }
 
 /// A letter without its event.
@@ -168,7 +133,7 @@ fn summary(letter: &DeadLetter) -> Value {
     value
 }
 
-fn refusal(error: &RedriveError) -> Response {
+fn refusal(error: &RedriveError) -> Problem {
     let status = match error {
         RedriveError::Gone(_) => StatusCode::NOT_FOUND,
         RedriveError::NotAMessage => StatusCode::BAD_REQUEST,
@@ -180,5 +145,5 @@ fn refusal(error: &RedriveError) -> Response {
             StatusCode::INSUFFICIENT_STORAGE
         }
     };
-    Problem { status, title: "Not handled", detail: chain(error) }.into_response()
+    Problem { status, title: "Not handled", detail: chain(error) }
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use pointsman_rules::parse_duration;
 
 use super::Api;
+use super::body::text;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::{aside, bad, check, rule_name, text};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{Comparison, DraftError};
 use crate::report::chain;
 
@@ -28,10 +29,8 @@ pub(super) async fn replay(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
     body: Body,
-) -> Result<Json<Comparison>, Response> {
-    check(&api, &headers).await?;
+) -> Result<Json<Comparison>, Problem> {
     let name = rule_name(&name)?;
     let since = duration(&uri, "since", SINCE)?;
     let source = text(body).await?;
@@ -46,14 +45,12 @@ pub(super) async fn shadow(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
     body: Body,
-) -> Result<Json<Comparison>, Response> {
-    check(&api, &headers).await?;
+) -> Result<Json<Comparison>, Problem> {
     let name = rule_name(&name)?;
     let time = duration(&uri, "for", SHADOW_FOR)?;
     if time > SHADOW_FOR_MAX {
-        return Err(bad(format!("for is at most {} seconds", SHADOW_FOR_MAX.as_secs())));
+        return Err(Problem::bad(format!("for is at most {} seconds", SHADOW_FOR_MAX.as_secs())));
     }
     let source = text(body).await?;
     let pipeline = Arc::clone(&api.pipeline);
@@ -65,17 +62,17 @@ pub(super) async fn shadow(
     Ok(Json(run.comparison()))
 }
 
-fn duration(uri: &Uri, name: &'static str, default: Duration) -> Result<Duration, Response> {
-    let query = Query::parse(uri, &[name]).map_err(bad)?;
+fn duration(uri: &Uri, name: &'static str, default: Duration) -> Result<Duration, Problem> {
+    let query = Query::parse(uri, &[name]).map_err(Problem::bad)?;
     let Some(given) = query.get(name) else { return Ok(default) };
-    parse_duration(given).ok_or_else(|| bad(format!("{name} is {given:?}: give 30s, 5m or 1h")))
+    parse_duration(given).ok_or_else(|| Problem::bad(format!("{name} is {given:?}: give 30s, 5m or 1h")))
 }
 
-fn refusal(error: &DraftError) -> Response {
+fn refusal(error: &DraftError) -> Problem {
     let (status, title) = match error {
         DraftError::Busy(_) => (StatusCode::CONFLICT, "Busy"),
         DraftError::Load(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Not a rule"),
         DraftError::Log(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Not done"),
     };
-    Problem { status, title, detail: chain(error) }.into_response()
+    Problem { status, title, detail: chain(error) }
 }

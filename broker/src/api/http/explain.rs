@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::rules::{aside, bad, check, rule_name};
+use super::rules::rule_name;
+use crate::aside::aside;
 use crate::pipeline::{ExplainError, Explanation};
 use crate::report::chain;
 
@@ -18,18 +18,9 @@ const LISTED_MAX: usize = 1_000;
 const LISTED: usize = 50;
 
 /// `GET /api/explain?limit=`: the messages that were kept last to be explained, the newest first.
-pub(super) async fn list(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Response> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["limit"]).map_err(bad)?;
-    let limit = match query.get("limit").map(str::parse::<usize>) {
-        None => LISTED,
-        Some(Ok(limit)) if (1..=LISTED_MAX).contains(&limit) => limit,
-        Some(_) => return Err(bad(format!("limit is a number from 1 to {LISTED_MAX}"))),
-    };
+pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(&uri, &["limit"]).map_err(Problem::bad)?;
+    let limit = query.limit("limit", LISTED, LISTED_MAX).map_err(Problem::bad)?;
     Ok(Json(json!({ "messages": aside(move || api.pipeline.samples(limit)).await })))
 }
 
@@ -38,16 +29,14 @@ pub(super) async fn get(
     State(api): State<Api>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Explanation>, Response> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["rule"]).map_err(bad)?;
+) -> Result<Json<Explanation>, Problem> {
+    let query = Query::parse(&uri, &["rule"]).map_err(Problem::bad)?;
     let rule = query.get("rule").map(rule_name).transpose()?;
     let explained = aside(move || api.pipeline.explain(&id, rule.as_ref())).await;
     explained.map(Json).map_err(|error| refusal(&error))
 }
 
-fn refusal(error: &ExplainError) -> Response {
+fn refusal(error: &ExplainError) -> Problem {
     let (status, title) = match error {
         ExplainError::Id { .. } => (StatusCode::BAD_REQUEST, "Not understood"),
         ExplainError::NoRule(_) | ExplainError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
@@ -56,5 +45,5 @@ fn refusal(error: &ExplainError) -> Response {
     };
     // The message of a wrong id says its cause already.
     let detail = if matches!(error, ExplainError::Id { .. }) { error.to_string() } else { chain(error) };
-    Problem { status, title, detail }.into_response()
+    Problem { status, title, detail }
 }

@@ -3,6 +3,7 @@
 
 mod arrival;
 mod authority;
+mod body;
 mod bus;
 mod dead_letters;
 mod drafts;
@@ -15,24 +16,19 @@ mod pages;
 mod problem;
 mod query;
 mod retained;
+mod routes;
 mod rules;
 mod status;
 mod topics;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, Uri};
-use axum::response::Response;
-use axum::routing::{any, delete, get, post};
-use axum::{Extension, Router};
 use pointsman_config::ListenerKind;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use self::problem::Problem;
 use crate::mqtt::Hub;
-use crate::mqtt::listen::{Certificates, Gate, Visit, accept, asks_for_websocket, tls_handshake};
+use crate::mqtt::listen::{Certificates, Gate, Visit, accept, tls_handshake};
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -61,62 +57,11 @@ pub struct Api {
 }
 
 pub use metrics::MetricsReaders;
+pub use routes::operator_routes;
 pub use status::Listener;
 
-use arrival::{Arrival, converse};
-
-fn router(api: Api) -> Router {
-    Router::new()
-        .route("/", any(root))
-        .route("/api/bus/events", post(bus::put))
-        .route("/api/bus/replay", post(bus::replay))
-        .route("/api/bus/replays", get(bus::replays))
-        .route("/api/bus/replays/{rule}", delete(bus::cancel))
-        .route("/api/dead-letters", get(dead_letters::list).delete(dead_letters::purge))
-        .route("/api/dead-letters/redrive", post(dead_letters::redrive_all))
-        .route("/api/dead-letters/{id}", get(dead_letters::get).delete(dead_letters::forget))
-        .route("/api/dead-letters/{id}/redrive", post(dead_letters::redrive))
-        .route("/api/explain", get(explain::list))
-        .route("/api/explain/{id}", get(explain::get))
-        .route("/api/outbox", get(outbox::get))
-        .route("/api/outbox/undelivered", get(outbox::list).delete(outbox::forget))
-        .route("/api/outbox/undelivered/retry", post(outbox::send_again))
-        .route("/api/status", get(status::get))
-        .route("/api/rules", get(rules::list))
-        .route("/api/rules/{name}", get(rules::get).put(rules::put))
-        .route("/api/rules/{name}/diff", get(rules::diff))
-        .route("/api/rules/{name}/replay", post(drafts::replay))
-        .route("/api/rules/{name}/resume", post(rules::resume))
-        .route("/api/rules/{name}/rollback", post(rules::rollback))
-        .route("/api/rules/{name}/shadow", post(drafts::shadow))
-        .route("/api/rules/{name}/versions", get(rules::versions))
-        .route("/ca.crt", get(authority::get))
-        .route("/metrics", get(metrics::get))
-        .route("/retainedMessage", get(retained::list))
-        .route("/retainedMessage/{*topic}", get(retained::get))
-        .route("/topics/{*topic}", post(topics::post))
-        .route("/mqtt", get(mqtt_socket::get))
-        .fallback(pages::get)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(api)
-}
-
-/// `GET /`: the start page; or MQTT, for clients whose library goes there unless it is told another path.
-async fn root(state: State<Api>, arrival: Extension<Arrival>, request: Request) -> Response {
-    if asks_for_websocket(request.headers()) {
-        mqtt_socket::get(state, arrival, request).await
-    } else {
-        pages::get(request).await
-    }
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        title: "Method not allowed",
-        detail: format!("{} does not take {method}", uri.path()),
-    }
-}
+use arrival::converse;
+use routes::router;
 
 /// Serves HTTP on plain TCP.
 pub async fn serve_plain(listener: TcpListener, gate: Arc<Gate>, api: Api) {

@@ -1,7 +1,11 @@
 //! Requests that only the operator may make: HTTP Basic authentication with the name and password of MQTT, or the token
 //! that the server has given to commands of its own machine.
 
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 
@@ -16,6 +20,18 @@ pub(super) enum Refused {
     Credentials(&'static str),
     /// It comes from a page of another server, whose browser adds the password by itself.
     Origin,
+}
+
+/// Lets no request through that is not the operator's, and tells the others who the operator is: the layer over everything
+/// that is for the operator alone. Nothing but the head is looked at: the body of a stranger is not read.
+pub(super) async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    match check(&api, request.headers()).await {
+        Ok(operator) => {
+            request.extensions_mut().insert(Arc::new(operator));
+            next.run(request).await
+        }
+        Err(refused) => refused.into_response(),
+    }
 }
 
 /// The operator, if a request is the operator's.

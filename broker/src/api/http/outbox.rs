@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use serde::Serialize;
 
+use super::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::{Api, operator};
+use crate::aside::aside;
 use crate::pipeline::{LettersPage, TargetStatus};
 use crate::store::ReadError;
 
@@ -25,48 +25,31 @@ pub(super) struct Count {
 }
 
 /// `GET /api/outbox`
-pub(super) async fn get(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Servers>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    Ok(Json(Servers { servers: api.pipeline.outbox().status() }))
+pub(super) async fn get(State(api): State<Api>) -> Json<Servers> {
+    Json(Servers { servers: api.pipeline.outbox().status() })
 }
 
 /// `GET /api/outbox/undelivered?server=…&after=…`: a page of what was given up.
-pub(super) async fn list(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<LettersPage>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "after"]).map_err(|detail| bad(detail).into_response())?;
-    let server = server(&api, &query).map_err(IntoResponse::into_response)?;
-    let after = query.get("after").map(str::to_owned);
-    let read = move || api.pipeline.outbox().letters(&server, after.as_deref());
-    let page = tokio::task::spawn_blocking(read).await.map_err(|error| failed(&error).into_response())?;
-    page.map(Json).map_err(|error| failed(&error).into_response())
+pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<LettersPage>, Problem> {
+    let query = Query::parse(&uri, &["server", "after"]).map_err(bad)?;
+    let server = server(&api, &query)?;
+    let after = query.owned("after");
+    let page = aside(move || api.pipeline.outbox().letters(&server, after.as_deref())).await;
+    page.map(Json).map_err(|error| failed(&error))
 }
 
 /// `POST /api/outbox/undelivered/retry?server=…&id=…`: sends one once more, or the oldest page if no id is said.
-pub(super) async fn send_again(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Count>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
-    let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
-    count(api.pipeline.outbox().send_again(&server, id).await, id).map_err(IntoResponse::into_response)
+pub(super) async fn send_again(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Problem> {
+    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
+    let (server, id) = (server(&api, &query)?, query.get("id"));
+    count(api.pipeline.outbox().send_again(&server, id).await, id)
 }
 
 /// `DELETE /api/outbox/undelivered?server=…&id=…`: removes one, or the oldest page if no id is said.
-pub(super) async fn forget(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Count>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let query = Query::parse(&uri, &["server", "id"]).map_err(|detail| bad(detail).into_response())?;
-    let (server, id) = (server(&api, &query).map_err(IntoResponse::into_response)?, query.get("id"));
-    count(api.pipeline.outbox().forget(&server, id).await, id).map_err(IntoResponse::into_response)
+pub(super) async fn forget(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Problem> {
+    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
+    let (server, id) = (server(&api, &query)?, query.get("id"));
+    count(api.pipeline.outbox().forget(&server, id).await, id)
 }
 
 /// The server that is asked for, if there is one of that name.
@@ -79,13 +62,13 @@ fn server(api: &Api, query: &Query) -> Result<String, Problem> {
     if known {
         Ok(server.to_owned())
     } else {
-        Err(missing(format!("there is no server {server:?}: see /api/outbox")))
+        Err(Problem::not_found(format!("there is no server {server:?}: see /api/outbox")))
     }
 }
 
 fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>, Problem> {
     match (done, id) {
-        (Ok(0), Some(id)) => Err(missing(format!("there is no request {id:?} that was given up"))),
+        (Ok(0), Some(id)) => Err(Problem::not_found(format!("there is no request {id:?} that was given up"))),
         (Ok(requests), _) => Ok(Json(Count { requests })),
         (Err(error), _) => Err(failed(&error)),
     }
@@ -93,10 +76,6 @@ fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>
 
 fn bad(detail: String) -> Problem {
     Problem { status: StatusCode::BAD_REQUEST, title: "Bad request", detail }
-}
-
-fn missing(detail: String) -> Problem {
-    Problem { status: StatusCode::NOT_FOUND, title: "Not found", detail }
 }
 
 fn failed(error: &dyn std::error::Error) -> Problem {

@@ -31,6 +31,27 @@ impl Query {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+
+    /// The value of a name, to be kept.
+    pub(super) fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// Whether it is true; if nothing is said, it is not.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(format!("{name} is {other:?}: give true or false")),
+        }
+    }
+
+    /// How many items a page may have at most: `default` if nothing is said, never more than `max`.
+    pub(super) fn limit(&self, name: &str, default: usize, max: usize) -> Result<usize, String> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| format!("{name} is {text:?}: give 1 to {max}"))
+    }
 }
 
 /// What stands in the path behind a prefix, with or without its slashes encoded.
@@ -57,5 +78,19 @@ mod tests {
         assert!(parse("/x?c=1").unwrap_err().contains("it may have a, b"));
         assert!(parse("/x?a=1&a=1").unwrap_err().contains("twice"));
         assert!(parse("/x?a=%ff").unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn numbers_and_flags_have_defaults_and_bounds() {
+        let parse = |uri: &str| Query::parse(&uri.parse().unwrap(), &["limit", "all"]).unwrap();
+        let limit = |uri: &str| parse(uri).limit("limit", 50, 200);
+        assert_eq!((limit("/x"), limit("/x?limit=1"), limit("/x?limit=200")), (Ok(50), Ok(1), Ok(200)));
+        for wrong in ["", "0", "201", "-1", "x"] {
+            let error = limit(&format!("/x?limit={wrong}")).unwrap_err();
+            assert_eq!(error, format!("limit is {wrong:?}: give 1 to 200"));
+        }
+        let flag = |uri: &str| parse(uri).flag("all");
+        assert_eq!((flag("/x"), flag("/x?all=false"), flag("/x?all=true")), (Ok(false), Ok(false), Ok(true)));
+        assert_eq!(flag("/x?all=yes").unwrap_err(), "all is \"yes\": give true or false");
     }
 }

@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde::Serialize;
 
+use super::Api;
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::{Api, operator};
 use crate::mqtt::Envelope;
 
 /// Topics on a page at most, and if nothing is said.
@@ -45,19 +44,11 @@ struct Summary {
 }
 
 /// The message of one topic.
-pub(super) async fn get(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<impl Serialize>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let topic =
-        query::path_behind(&uri, "/retainedMessage/").map_err(|detail| bad(detail).into_response())?;
+pub(super) async fn get(State(api): State<Api>, uri: Uri) -> Result<Json<impl Serialize>, Problem> {
+    let topic = query::path_behind(&uri, "/retainedMessage/").map_err(Problem::bad)?;
     let Some(envelope) = api.hub.retained_message(&topic) else {
         let (status, title) = (StatusCode::NOT_FOUND, "No retained message");
-        return Err(
-            Problem { status, title, detail: format!("nothing is retained on {topic:?}") }.into_response()
-        );
+        return Err(Problem { status, title, detail: format!("nothing is retained on {topic:?}") });
     };
     let message = envelope.message(0);
     Ok(Json(Retained {
@@ -69,13 +60,8 @@ pub(super) async fn get(
 }
 
 /// A page of the topics.
-pub(super) async fn list(
-    State(api): State<Api>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<impl Serialize>, Response> {
-    operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let (after, max) = place(&uri).map_err(|detail| bad(detail).into_response())?;
+pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<impl Serialize>, Problem> {
+    let (after, max) = place(&uri).map_err(Problem::bad)?;
     let (envelopes, more) = api.hub.retained_page(after.as_deref(), max);
     let retained_topics: Vec<Summary> = envelopes.iter().map(summary).collect();
     let last = retained_topics.last().filter(|_| more);
@@ -86,22 +72,12 @@ pub(super) async fn list(
 /// Behind which topic the page begins, and how many it has at most.
 fn place(uri: &Uri) -> Result<(Option<String>, usize), String> {
     let query = Query::parse(uri, &["maxResults", "nextToken"])?;
-    let max = match query.get("maxResults") {
-        None => PAGE_MAX,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|max| (1..=PAGE_MAX).contains(max))
-            .ok_or_else(|| format!("maxResults is {text:?}: give 1 to {PAGE_MAX}"))?,
-    };
+    let max = query.limit("maxResults", PAGE_MAX, PAGE_MAX)?;
     let decode = |token: &str| String::from_utf8(BASE64URL_NOPAD.decode(token.as_bytes()).ok()?).ok();
-    let after = match query.get("nextToken") {
-        None => None,
-        Some(token) => Some(
-            decode(token).ok_or_else(|| "nextToken is not one that a page gave: begin anew".to_owned())?,
-        ),
-    };
-    Ok((after, max))
+    let after = query.get("nextToken").map(|token| {
+        decode(token).ok_or_else(|| "nextToken is not one that a page gave: begin anew".to_owned())
+    });
+    Ok((after.transpose()?, max))
 }
 
 fn summary(envelope: &Envelope) -> Summary {
@@ -112,10 +88,6 @@ fn summary(envelope: &Envelope) -> Summary {
         qos: message.marks().qos as u8,
         last_modified_time: envelope.id(0).time_ms(),
     }
-}
-
-fn bad(detail: String) -> Problem {
-    Problem { status: StatusCode::BAD_REQUEST, title: "Not understood", detail }
 }
 
 #[cfg(test)]

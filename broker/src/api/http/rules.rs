@@ -1,34 +1,24 @@
 //! `/api/rules…`: the rules, their versions, and what becomes of them, for the operator.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use pointsman_rules::RuleName;
 use pointsman_rules::testing::diff_lines;
 use serde_json::{Value, json};
 
+use super::Api;
+use super::body::text;
 use super::problem::Problem;
 use super::query::Query;
-use super::{Api, operator};
+use crate::aside::aside;
 use crate::auth::ADMIN;
 use crate::pipeline::{Cause, SaveError, Version};
 use crate::report::chain;
 
-/// Bytes of a script that is sent; the limit of scripts themselves is lower and says more.
-const BODY_BYTES_MAX: usize = 2 << 20;
-/// How long the body of a request may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a handler answers that went wrong.
-type Refusal = Response;
-
 /// `GET /api/rules`: the active rules and how they fare, and the files that did not load.
-pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
+pub(super) async fn list(State(api): State<Api>) -> Json<Value> {
     let rules = aside(move || {
         let rules = api.pipeline.rules().into_iter().map(|status| {
             let name = RuleName::parse(&status.name).ok();
@@ -43,7 +33,7 @@ pub(super) async fn list(State(api): State<Api>, headers: HeaderMap) -> Result<J
         });
         json!({ "rules": rules.collect::<Vec<_>>(), "broken": api.pipeline.broken_rules() })
     });
-    Ok(Json(rules.await))
+    Json(rules.await)
 }
 
 /// `GET /api/rules/<name>?version=`: the text of a version; of the newest, if none is named.
@@ -51,11 +41,9 @@ pub(super) async fn get(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Version>, Refusal> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["version"]).map_err(bad)?;
-    let wanted = query.get("version").map(str::to_owned);
+) -> Result<Json<Version>, Problem> {
+    let query = Query::parse(&uri, &["version"]).map_err(Problem::bad)?;
+    let wanted = query.owned("version");
     aside(move || version(&api, &name, wanted.as_deref())).await.map(Json)
 }
 
@@ -63,9 +51,7 @@ pub(super) async fn get(
 pub(super) async fn versions(
     State(api): State<Api>,
     Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
+) -> Result<Json<Value>, Problem> {
     let versions = aside(move || all_versions(&api, &name)).await?;
     let rows = versions.iter().map(|version| {
         json!({
@@ -82,18 +68,16 @@ pub(super) async fn diff(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["from", "to"]).map_err(bad)?;
-    let (from, to) = (query.get("from").map(str::to_owned), query.get("to").map(str::to_owned));
+) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(&uri, &["from", "to"]).map_err(Problem::bad)?;
+    let (from, to) = (query.owned("from"), query.owned("to"));
     let lines = aside(move || {
         let versions = all_versions(&api, &name)?;
         let to = find(&versions, &name, to.as_deref())?;
         let before = to.number.saturating_sub(1).to_string();
         let from = find(&versions, &name, Some(from.as_deref().unwrap_or(&before)))?;
         let lines = diff_lines(&from.source, &to.source);
-        Ok::<_, Refusal>(json!({
+        Ok::<_, Problem>(json!({
             "from": from.number, "to": to.number,
             "lines": lines.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))
@@ -106,10 +90,8 @@ pub(super) async fn put(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
+) -> Result<Json<Value>, Problem> {
     let note = note_of(&uri)?;
     let source = text(body).await?;
     aside(move || save(&api, &name, &source, note)).await.map(Json)
@@ -120,14 +102,12 @@ pub(super) async fn rollback(
     State(api): State<Api>,
     Path(name): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
-    let query = Query::parse(&uri, &["note", "version"]).map_err(bad)?;
-    let Some(wanted) = query.get("version").map(str::to_owned) else {
-        return Err(bad("the query names no version: add ?version=".to_owned()));
+) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(&uri, &["note", "version"]).map_err(Problem::bad)?;
+    let Some(wanted) = query.owned("version") else {
+        return Err(Problem::bad("the query names no version: add ?version=".to_owned()));
     };
-    let note = query.get("note").map(str::to_owned);
+    let note = query.owned("note");
     let saved = aside(move || {
         let version = version(&api, &name, Some(&wanted))?;
         let note = note.unwrap_or_else(|| format!("rollback to {}", version.number));
@@ -137,72 +117,25 @@ pub(super) async fn rollback(
 }
 
 /// `POST /api/rules/<name>/resume`: ends a suspension.
-pub(super) async fn resume(
-    State(api): State<Api>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
-    check(&api, &headers).await?;
+pub(super) async fn resume(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let resumed = aside(move || {
         let rule = rule_name(&name)?;
         let was_suspended = api.pipeline.resume_rule(&rule);
-        was_suspended.ok_or_else(|| not_found(format!("there is no active rule {name:?}")))
+        was_suspended.ok_or_else(|| Problem::not_found(format!("there is no active rule {name:?}")))
     });
     Ok(Json(json!({ "wasSuspended": resumed.await? })))
 }
 
-/// Makes sure that a request is the operator's.
-pub(super) async fn check(api: &Api, headers: &HeaderMap) -> Result<(), Refusal> {
-    operator::check(api, headers).await.map(drop).map_err(IntoResponse::into_response)
+pub(super) fn rule_name(name: &str) -> Result<RuleName, Problem> {
+    RuleName::parse(name).map_err(|error| Problem::bad(error.to_string()))
 }
 
-/// Runs what may take the disk or a while on a thread that may wait.
-pub(super) async fn aside<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
-    let done = tokio::task::spawn_blocking(body).await;
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}
-
-/// The body of a request as text.
-pub(super) async fn text(body: Body) -> Result<String, Refusal> {
-    let bytes = bytes(body).await?;
-    String::from_utf8(bytes.to_vec()).map_err(|_| bad("the body is not UTF-8".to_owned()))
-}
-
-/// The body of a request.
-pub(super) async fn bytes(body: Body) -> Result<Bytes, Refusal> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
-    let read =
-        read.map_err(|_| bad(format!("the body took longer than {} seconds", BODY_TIMEOUT.as_secs())))?;
-    read.map_err(|_| {
-        let detail = format!("the body did not arrive whole within {BODY_BYTES_MAX} bytes");
-        Problem { status: StatusCode::PAYLOAD_TOO_LARGE, title: "Payload too large", detail }.into_response()
-    })
-}
-
-pub(super) fn rule_name(name: &str) -> Result<RuleName, Refusal> {
-    RuleName::parse(name).map_err(|error| bad(error.to_string()))
-}
-
-pub(super) fn bad(detail: String) -> Refusal {
-    Problem { status: StatusCode::BAD_REQUEST, title: "Not understood", detail }.into_response()
-}
-
-pub(super) fn not_found(detail: String) -> Refusal {
-    Problem { status: StatusCode::NOT_FOUND, title: "Not found", detail }.into_response()
-}
-
-/// What the server itself could not do.
-pub(super) fn failed(error: &dyn std::error::Error) -> Refusal {
-    let detail = chain(error);
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, title: "Not done", detail }.into_response()
-}
-
-fn note_of(uri: &Uri) -> Result<String, Refusal> {
-    let query = Query::parse(uri, &["note"]).map_err(bad)?;
+fn note_of(uri: &Uri) -> Result<String, Problem> {
+    let query = Query::parse(uri, &["note"]).map_err(Problem::bad)?;
     Ok(query.get("note").unwrap_or_default().to_owned())
 }
 
-fn save(api: &Api, name: &str, source: &str, note: String) -> Result<Value, Refusal> {
+fn save(api: &Api, name: &str, source: &str, note: String) -> Result<Value, Problem> {
     let name = rule_name(name)?;
     let cause = Cause { author: ADMIN.to_owned(), note };
     let rule = api.pipeline.save_rule(&name, source, &cause).map_err(|error| {
@@ -212,26 +145,26 @@ fn save(api: &Api, name: &str, source: &str, note: String) -> Result<Value, Refu
             SaveError::NoteTooLong => (StatusCode::BAD_REQUEST, "Not understood"),
             SaveError::Unwritable { .. } => (StatusCode::INSUFFICIENT_STORAGE, "Not saved"),
         };
-        Problem { status, title, detail }.into_response()
+        Problem { status, title, detail }
     })?;
     Ok(json!({ "name": name.as_str(), "version": rule.version, "file": rule.file }))
 }
 
-fn version(api: &Api, name: &str, wanted: Option<&str>) -> Result<Version, Refusal> {
+fn version(api: &Api, name: &str, wanted: Option<&str>) -> Result<Version, Problem> {
     let versions = all_versions(api, name)?;
     find(&versions, name, wanted).cloned()
 }
 
-fn all_versions(api: &Api, name: &str) -> Result<Vec<Version>, Refusal> {
-    let versions = api.pipeline.versions(&rule_name(name)?).map_err(|error| failed(&error))?;
+fn all_versions(api: &Api, name: &str) -> Result<Vec<Version>, Problem> {
+    let versions = api.pipeline.versions(&rule_name(name)?).map_err(|error| Problem::failed(&error))?;
     if versions.is_empty() {
-        return Err(not_found(format!("no version of a rule {name:?} is kept")));
+        return Err(Problem::not_found(format!("no version of a rule {name:?} is kept")));
     }
     Ok(versions)
 }
 
 /// The version of that number, or whose hash begins so; the newest if none is named.
-fn find<'a>(versions: &'a [Version], name: &str, wanted: Option<&str>) -> Result<&'a Version, Refusal> {
+fn find<'a>(versions: &'a [Version], name: &str, wanted: Option<&str>) -> Result<&'a Version, Problem> {
     /// Digits of a hash that are enough.
     const PREFIX_MIN: usize = 4;
     let found = match wanted {
@@ -248,6 +181,6 @@ fn find<'a>(versions: &'a [Version], name: &str, wanted: Option<&str>) -> Result
     let newest = versions.first().map_or(0, |version| version.number);
     found.ok_or_else(|| {
         let wanted = wanted.unwrap_or_default();
-        not_found(format!("rule {name:?} has no version {wanted:?}: kept are {oldest} to {newest}"))
+        Problem::not_found(format!("rule {name:?} has no version {wanted:?}: kept are {oldest} to {newest}"))
     })
 }

@@ -2,43 +2,40 @@
 
 mod properties;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use pointsman_rules::topic::validate_topic;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::Api;
+use super::body::{self, Missing};
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::{Api, operator};
-use crate::auth::{ADMIN, Action};
+use crate::auth::{ADMIN, Action, Identity};
 use crate::mqtt::{self, LogRefused, Publication, QoS};
-
-/// How long the body of a request may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn post(
     State(api): State<Api>,
+    Extension(operator): Extension<Arc<Identity>>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Response> {
-    let operator = operator::check(&api, &headers).await.map_err(IntoResponse::into_response)?;
-    let request = Request::read(&uri, &headers).map_err(|detail| bad(detail).into_response())?;
+) -> Result<Json<Value>, Problem> {
+    let request = Request::read(&uri, &headers).map_err(bad)?;
     let topic_levels_max = api.hub.limits().topic_levels_max;
     if mqtt::levels(&request.topic) > topic_levels_max {
         let detail = format!("the topic has more levels than topic_levels_max ({topic_levels_max})");
-        return Err(bad(detail).into_response());
+        return Err(bad(detail));
     }
     // Nobody publishes as the server does, whatever a policy says.
     if !mqtt::is_open(&request.topic) || !operator.may(Action::Publish, &request.topic) {
-        return Err(forbidden(&request.topic).into_response());
+        return Err(forbidden(&request.topic));
     }
-    let payload = read_body(body, api.packet_bytes_max).await.map_err(IntoResponse::into_response)?;
+    let payload = read_body(body, api.packet_bytes_max).await?;
     let publication = Publication {
         topic: &request.topic,
         payload: &payload,
@@ -47,10 +44,8 @@ pub(super) async fn post(
         properties: &request.properties,
         user: Some(ADMIN),
     };
-    match api.hub.publish_as_server(publication).await {
-        Ok(()) => Ok(Json(json!({ "message": "OK" })).into_response()),
-        Err(refused) => Err(not_kept(&refused).into_response()),
-    }
+    api.hub.publish_as_server(publication).await.map_err(|refused| not_kept(&refused))?;
+    Ok(Json(json!({ "message": "OK" })))
 }
 
 /// What is asked for, checked.
@@ -72,31 +67,25 @@ impl Request {
             Some("1") => QoS::AtLeastOnce,
             Some(other) => return Err(format!("qos is {other:?}: give 0 or 1")),
         };
-        let retain = match query.get("retain") {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => return Err(format!("retain is {other:?}: give true or false")),
-        };
+        let retain = query.flag("retain")?;
         let properties = properties::read(&query, headers)?;
         Ok(Request { topic, qos, retain, properties })
     }
 }
 
 async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, bytes_max));
-    match read.await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Problem {
+    body::read(body, bytes_max).await.map_err(|missing| match missing {
+        Missing::Size => Problem {
             status: StatusCode::PAYLOAD_TOO_LARGE,
             title: "Payload too large",
             detail: format!("the body did not arrive whole within packet_bytes_max ({bytes_max})"),
-        }),
-        Err(_) => Err(Problem {
+        },
+        Missing::Time => Problem {
             status: StatusCode::REQUEST_TIMEOUT,
             title: "Too slow",
-            detail: format!("the body took longer than {} seconds", BODY_TIMEOUT.as_secs()),
-        }),
-    }
+            detail: format!("the body took longer than {} seconds", body::TIMEOUT.as_secs()),
+        },
+    })
 }
 
 fn bad(detail: String) -> Problem {

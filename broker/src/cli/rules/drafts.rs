@@ -6,27 +6,26 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-use super::ConfigFile;
-use super::server::text;
-use crate::cli::client::{Client, encode};
+use crate::cli::answer::{items, print_json, text};
+use crate::cli::client::{encode, with_query};
+use crate::cli::config_file::ConfigFile;
 
 /// Runs a draft on what was recorded.
 pub(super) fn replay(file: &Path, since: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    compare(file, &format!("replay?since={}", encode(since)), json, config)
+    compare(file, &with_query("replay", &[("since", Some(since))]), json, config)
 }
 
 /// Runs a draft on what comes.
 pub(super) fn shadow(file: &Path, time: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    compare(file, &format!("shadow?for={}", encode(time)), json, config)
+    compare(file, &with_query("shadow", &[("for", Some(time))]), json, config)
 }
 
 fn compare(file: &Path, what: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let draft = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let answer = Client::of(config.path())?.post(&format!("/api/rules/{}/{what}", encode(&name)), draft)?;
+    let answer = config.client()?.post(&format!("/api/rules/{}/{what}", encode(&name)), draft)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
+        return print_json(&answer);
     }
     let count = |name: &str| text(&answer[name]);
     println!("{} events, {} of them for the rule", count("events"), count("matched"));
@@ -38,7 +37,7 @@ fn compare(file: &Path, what: &str, json: bool, config: &ConfigFile) -> anyhow::
     if let Some(why) = answer["endedEarly"].as_str().filter(|why| !why.is_empty()) {
         println!("there may be more: {why}");
     }
-    for difference in answer["differences"].as_array().into_iter().flatten() {
+    for difference in items(&answer["differences"]) {
         print_difference(difference)?;
     }
     Ok(())
@@ -47,7 +46,7 @@ fn compare(file: &Path, what: &str, json: bool, config: &ConfigFile) -> anyhow::
 fn print_difference(difference: &Value) -> anyhow::Result<()> {
     println!("\nevent {}", difference["event"]);
     for (who, runs) in [("active", &difference["active"]), ("draft ", &difference["draft"])] {
-        for run in runs.as_array().into_iter().flatten() {
+        for run in items(runs) {
             let asked = if run["error"].is_null() { &run["effects"] } else { &run["error"] };
             println!("  {who} {}: {}", text(&run["handler"]), serde_json::to_string(asked)?);
         }

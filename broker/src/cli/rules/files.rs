@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use pointsman_rules::{DryRun, Event, EventDefaults, EventId, MemoryTables, Snapshot};
 use serde_json::{Value, json};
 
-use super::ConfigFile;
 use crate::app::rule_limits;
+use crate::cli::answer::print_json;
+use crate::cli::config_file::ConfigFile;
 use crate::clock::Clock;
 use crate::pipeline;
 use crate::report::chain;
@@ -60,7 +61,7 @@ pub(super) fn run(
     ensure!(!runs.is_empty(), "{} listens to no such event", file.display());
     let shown: Vec<Value> = runs.iter().map(DryRun::to_json).collect();
     let answer = json!({ "rule": rule.name.as_str(), "version": rule.version, "runs": shown });
-    println!("{}", serde_json::to_string_pretty(&answer)?);
+    print_json(&answer)?;
     match runs.iter().find_map(|run| run.result.as_ref().err()) {
         None => Ok(()),
         Some(error) => Err(anyhow::anyhow!("the rule fails on this event\n{error}")),

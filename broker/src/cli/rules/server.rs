@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::ConfigFile;
-use crate::cli::client::{Client, encode};
+use crate::cli::answer::{items, print_json, text};
+use crate::cli::client::{encode, with_query};
+use crate::cli::config_file::ConfigFile;
 use crate::cli::table;
 
 /// Lines shown around a change.
@@ -11,14 +12,12 @@ const CONTEXT_LINES: usize = 3;
 
 /// The rules and how they fare.
 pub(super) fn list(json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    let answer = Client::of(config.path())?.get("/api/rules")?;
+    let answer = config.client()?.get("/api/rules")?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
+        return print_json(&answer);
     }
-    let rules = answer["rules"].as_array().cloned().unwrap_or_default();
-    let rows = rules.iter().map(|rule| {
-        let triggers = rule["triggers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let rows = items(&answer["rules"]).map(|rule| {
+        let triggers = items(&rule["triggers"]).filter_map(Value::as_str);
         let state = if rule["suspended"] == true { "suspended" } else { "active" };
         [
             text(&rule["name"]),
@@ -31,7 +30,7 @@ pub(super) fn list(json: bool, config: &ConfigFile) -> anyhow::Result<()> {
         ]
     });
     table::print(["rule", "no", "version", "state", "by", "since", "listens to"], rows.collect());
-    for broken in answer["broken"].as_array().into_iter().flatten() {
+    for broken in items(&answer["broken"]) {
         println!("\nnot activated: {}", text(&broken["error"]));
     }
     Ok(())
@@ -39,13 +38,11 @@ pub(super) fn list(json: bool, config: &ConfigFile) -> anyhow::Result<()> {
 
 /// The versions of a rule.
 pub(super) fn versions(name: &str, json: bool, config: &ConfigFile) -> anyhow::Result<()> {
-    let answer = Client::of(config.path())?.get(&format!("/api/rules/{}/versions", encode(name)))?;
+    let answer = config.client()?.get(&format!("{}/versions", rule(name)))?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&answer)?);
-        return Ok(());
+        return print_json(&answer);
     }
-    let versions = answer["versions"].as_array().cloned().unwrap_or_default();
-    let rows = versions.iter().map(|version| {
+    let rows = items(&answer["versions"]).map(|version| {
         [
             text(&version["number"]),
             text(&version["version"]),
@@ -61,8 +58,7 @@ pub(super) fn versions(name: &str, json: bool, config: &ConfigFile) -> anyhow::R
 
 /// The text of a version.
 pub(super) fn show(name: &str, version: Option<&str>, config: &ConfigFile) -> anyhow::Result<()> {
-    let query = version.map(|version| format!("?version={}", encode(version))).unwrap_or_default();
-    let answer = Client::of(config.path())?.get(&format!("/api/rules/{}{query}", encode(name)))?;
+    let answer = config.client()?.get(&with_query(&rule(name), &[("version", version)]))?;
     print!("{}", answer["source"].as_str().unwrap_or_default());
     Ok(())
 }
@@ -70,17 +66,14 @@ pub(super) fn show(name: &str, version: Option<&str>, config: &ConfigFile) -> an
 /// How two versions differ.
 pub(super) fn diff(
     name: &str,
-    from: Option<String>,
-    to: Option<String>,
+    from: Option<&str>,
+    to: Option<&str>,
     config: &ConfigFile,
 ) -> anyhow::Result<()> {
-    let named = [("from", from), ("to", to)].into_iter().filter_map(|(key, value)| Some((key, value?)));
-    let query: Vec<String> = named.map(|(key, value)| format!("{key}={}", encode(&value))).collect();
-    let path = format!("/api/rules/{}/diff?{}", encode(name), query.join("&"));
-    let answer = Client::of(config.path())?.get(&path)?;
+    let path = with_query(&format!("{}/diff", rule(name)), &[("from", from), ("to", to)]);
+    let answer = config.client()?.get(&path)?;
     println!("{name}: {} to {}", text(&answer["from"]), text(&answer["to"]));
-    let lines: Vec<&str> =
-        answer["lines"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let lines: Vec<&str> = items(&answer["lines"]).filter_map(Value::as_str).collect();
     for line in around_changes(&lines) {
         println!("{line}");
     }
@@ -94,17 +87,16 @@ pub(super) fn rollback(
     note: Option<&str>,
     config: &ConfigFile,
 ) -> anyhow::Result<()> {
-    let note = note.map(|note| format!("&note={}", encode(note))).unwrap_or_default();
-    let path = format!("/api/rules/{}/rollback?version={}{note}", encode(name), encode(version));
-    let answer = Client::of(config.path())?.post(&path, Vec::new())?;
+    let path = format!("{}/rollback", rule(name));
+    let path = with_query(&path, &[("version", Some(version)), ("note", note)]);
+    let answer = config.client()?.post(&path, Vec::new())?;
     println!("{name} is version {} now, in {}", text(&answer["version"]), text(&answer["file"]));
     Ok(())
 }
 
 /// Ends a suspension.
 pub(super) fn resume(name: &str, config: &ConfigFile) -> anyhow::Result<()> {
-    let answer =
-        Client::of(config.path())?.post(&format!("/api/rules/{}/resume", encode(name)), Vec::new())?;
+    let answer = config.client()?.post(&format!("{}/resume", rule(name)), Vec::new())?;
     if answer["wasSuspended"] == true {
         println!("{name} handles events again, those first that were put aside");
     } else {
@@ -113,13 +105,9 @@ pub(super) fn resume(name: &str, config: &ConfigFile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A value as people read it.
-pub(in crate::cli) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+/// Where the server has a rule.
+fn rule(name: &str) -> String {
+    format!("/api/rules/{}", encode(name))
 }
 
 /// The changed lines of a difference with some around them; `…` where lines are left out.

@@ -8,9 +8,10 @@ use pointsman_rules::testing::{TestLimits, TestReport, run_tests};
 use pointsman_rules::{Engine, Library};
 use serde_json::{Value, json};
 
-use super::ConfigFile;
 use super::files::folder_of;
 use crate::app::rule_limits;
+use crate::cli::answer::print_json;
+use crate::cli::config_file::ConfigFile;
 use crate::pipeline::{self, RuleFile};
 use crate::report::chain;
 
@@ -100,7 +101,7 @@ impl Sum {
         let Sum { passed, failed, tests, errors } = self;
         if json {
             let all = json!({ "passed": passed, "failed": failed, "tests": tests, "errors": errors });
-            println!("{}", serde_json::to_string_pretty(&all)?);
+            print_json(&all)?;
         } else {
             println!("{passed} passed, {failed} failed");
         }

@@ -14,6 +14,7 @@ use super::outbox::{Delivery, Via};
 use super::session::Session;
 use super::state::{Place, Subscribed};
 use super::subscriptions::WantedFilter;
+use crate::aside::aside;
 use crate::store::{ReadError, Record, Seq, Store};
 
 /// What one step reads at most: bytes of records, and messages found.
@@ -39,7 +40,7 @@ pub(super) async fn read_owed(
     through: Seq,
 ) -> Result<Chunk, ReadError> {
     hub.store.reached(through).await;
-    blocking(move || Owed::new(&session).read(&hub.store, from)).await
+    aside(move || Owed::new(&session).read(&hub.store, from)).await
 }
 
 /// What a session is owed.
@@ -148,7 +149,7 @@ pub(super) async fn read_places(
     if let Some(last) = places.iter().map(|place| place.seq).max() {
         hub.store.reached(last).await;
     }
-    blocking(move || envelopes_at(&hub.store, &places)).await
+    aside(move || envelopes_at(&hub.store, &places)).await
 }
 
 /// The envelopes that hold these places.
@@ -203,11 +204,4 @@ pub fn envelope_of(record: Record, seq: Seq) -> Option<Envelope> {
             None
         }
     }
-}
-
-async fn blocking<V: Send + 'static>(
-    work: impl FnOnce() -> Result<V, ReadError> + Send + 'static,
-) -> Result<V, ReadError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

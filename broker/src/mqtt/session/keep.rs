@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tracing::{info, warn};
 
 use super::super::codec::QoS;
@@ -24,7 +23,7 @@ use super::state::{Assigned, Op, Place, State, read_ops, read_row, write_row};
 use super::subscriptions::{Subscriber, WantedFilter};
 use super::uuid::Uuid;
 use crate::report::chain;
-use crate::store::{AppendError, Appended, CommitError, Query, ReadError, Record, Row, Seq, Write};
+use crate::store::{AppendError, Appended, CommitError, ReadError, Record, Seq, Write};
 
 /// How often sessions that are over are ended.
 const TICK: Duration = Duration::from_secs(1);
@@ -105,13 +104,7 @@ impl Hub {
             }
         };
         if self.round_from.load(Ordering::Relaxed) != from {
-            let writes = vec![Write::Put {
-                table: ROUNDS.to_owned(),
-                hash: String::new(),
-                sort: String::new(),
-                value: Bytes::from(from.to_string()),
-                expires_at_ms: None,
-            }];
+            let writes = vec![Write::put(ROUNDS, "", "", from.to_string(), None)];
             self.store.append(Record { writes, ..Record::default() })?.durable().await?;
             self.round_from.store(from, Ordering::Relaxed);
         }
@@ -157,13 +150,8 @@ impl Hub {
 
     /// A session's row. `state` is its own, locked: every op before the end of the log is in it.
     fn row_of(&self, session: &Session, state: &State, owed_from: Option<Seq>) -> Write {
-        Write::Put {
-            table: TABLE.to_owned(),
-            hash: String::new(),
-            sort: session.client_id.to_string(),
-            value: write_row(self.store.end(), owed_from, session.session_id, state).into(),
-            expires_at_ms: None,
-        }
+        let value = write_row(self.store.end(), owed_from, session.session_id, state);
+        Write::put(TABLE, "", &*session.client_id, value, None)
     }
 
     /// Puts a session on disk as it is, if the disk has refused a change of it. Nothing may be built on that change before:
@@ -195,7 +183,8 @@ impl Hub {
     pub(super) fn restore_sessions(&self) -> Result<(), ReadError> {
         let mut restored = Restored { hub: self, shared: Vec::new(), handled: HashSet::new() };
         let mut as_of = std::collections::HashMap::new();
-        self.for_each_row(|row| {
+        for row in self.store.scan(TABLE, "", PAGE_ROWS) {
+            let row = row?;
             let client_id: Arc<str> = row.sort.into();
             match read_row(row.value) {
                 Ok(row) => {
@@ -204,7 +193,7 @@ impl Hub {
                 }
                 Err(error) => warn!(%client_id, %error, "a session is lost"),
             }
-        })?;
+        }
         let from = match self.store.get(ROUNDS, "", "")? {
             Some(row) => std::str::from_utf8(&row.value).ok().and_then(|text| text.parse().ok()).unwrap_or(0),
             None => 0,
@@ -232,27 +221,6 @@ impl Hub {
             info!(sessions = count, "taken up");
         }
         Ok(())
-    }
-
-    fn for_each_row(&self, mut each: impl FnMut(Row)) -> Result<(), ReadError> {
-        let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
-        loop {
-            let rows = match self.store.query(TABLE, "", &query) {
-                Ok(rows) => rows,
-                Err(ReadError::PageTooLarge { rows, .. }) => {
-                    query.limit = rows;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let more = rows.len() == query.limit;
-            query.after = rows.last().map(|row| row.sort.clone());
-            query.limit = PAGE_ROWS;
-            rows.into_iter().for_each(&mut each);
-            if !more {
-                return Ok(());
-            }
-        }
     }
 
     /// Nobody is connected yet: for sessions that were when the server ended, their time without a client begins now.

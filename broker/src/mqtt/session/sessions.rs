@@ -109,7 +109,7 @@ pub(super) fn ends_at_ms(state: &State) -> Option<u64> {
 
 /// Takes a session's row away.
 pub(super) fn delete_row(client_id: &str) -> Write {
-    Write::Delete { table: TABLE.to_owned(), hash: String::new(), sort: client_id.to_owned() }
+    Write::delete(TABLE, "", client_id)
 }
 
 /// Whether the time of a session is over.

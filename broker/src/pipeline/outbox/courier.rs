@@ -159,7 +159,7 @@ impl Courier {
                 }
             };
             let server = &self.target.server;
-            settled.writes.push(table::delete(WAITING, server, &parcel.id));
+            settled.writes.push(Write::delete(WAITING, server, &parcel.id));
             settled.gone.rows += 1;
             settled.gone.bytes += parcel.bytes;
             let attempts = self.attempts.remove(&parcel.id).unwrap_or_default().all;

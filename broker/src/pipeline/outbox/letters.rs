@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::Outbox;
 use super::table::{self, Letter, PAGE_ROWS, UNDELIVERED, WAITING};
 use super::target::Load;
-use crate::store::{ReadError, Row};
+use crate::aside::aside;
+use crate::store::{ReadError, Row, Write};
 
 /// A request that was given up.
 #[derive(Debug, Clone, Serialize)]
@@ -70,8 +71,8 @@ impl Outbox {
             let value = delivery.encode();
             let Some(ticket) = target.reserve(value.len() as u64, self.settings.load_max()) else { break };
             let writes = vec![
-                table::delete(UNDELIVERED, server, &row.sort),
-                table::put(WAITING, server, &row.sort, value, None),
+                Write::delete(UNDELIVERED, server, &row.sort),
+                Write::put(WAITING, server, &row.sort, value, None),
             ];
             if self.append(writes).await {
                 target.set_undelivered(
@@ -89,7 +90,7 @@ impl Outbox {
         let mut gone = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
         for row in self.pick(server, id).await? {
-            if self.append(vec![table::delete(UNDELIVERED, server, &row.sort)]).await {
+            if self.append(vec![Write::delete(UNDELIVERED, server, &row.sort)]).await {
                 target.set_undelivered(
                     target.undelivered().less(Load { rows: 1, bytes: row.value.len() as u64 }),
                 );
@@ -101,11 +102,11 @@ impl Outbox {
 
     async fn pick(&self, server: &str, id: Option<&str>) -> Result<Vec<Row>, ReadError> {
         let (store, server, id) = (Arc::clone(&self.store), server.to_owned(), id.map(str::to_owned));
-        let read = tokio::task::spawn_blocking(move || match id {
+        let read = move || match id {
             Some(id) => Ok(store.get(UNDELIVERED, &server, &id)?.into_iter().collect()),
             None => table::page(&store, UNDELIVERED, &server, None, PAGE_ROWS),
-        });
-        read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        };
+        aside(read).await
     }
 }
 

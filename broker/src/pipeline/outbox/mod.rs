@@ -48,7 +48,7 @@ pub use target::TargetStatus;
 use courier::Courier;
 use row::Delivery;
 use send::Sender;
-use table::{Letter, SERVERS, UNDELIVERED, WAITING};
+use table::{Letter, PAGE_ROWS, SERVERS, UNDELIVERED, WAITING};
 use target::{Target, Ticket};
 
 use crate::clock::Clock;
@@ -88,9 +88,9 @@ impl Outbox {
         let settings = Arc::new(settings);
         let mut servers = settings.servers();
         let configured = servers.len();
-        table::scan(&store, SERVERS, "", |row| {
-            servers.insert(row.sort.clone());
-        })?;
+        for row in store.scan(SERVERS, "", PAGE_ROWS) {
+            servers.insert(row?.sort);
+        }
         let mut targets = BTreeMap::new();
         for server in servers {
             let waiting = table::load(&store, WAITING, &server)?;
@@ -171,7 +171,7 @@ impl Outbox {
         let value: Bytes = delivery.encode();
         let bytes = value.len() as u64;
         if let Some(ticket) = target.reserve(bytes, self.settings.load_max()) {
-            return Ok(Outgoing { write: table::put(WAITING, &server, id, value, None), ticket });
+            return Ok(Outgoing { write: Write::put(WAITING, &server, id, value, None), ticket });
         }
         let (given_up_at_ms, why) = (self.clock.now_ms(), target::FULL.to_owned());
         let letter = Letter { given_up_at_ms, attempts: 0, why, delivery: delivery.clone() };
@@ -201,7 +201,7 @@ impl Outbox {
 
 /// Has the servers known at the next start, also if the configuration names them no longer.
 fn note_servers(store: &Store, targets: &BTreeMap<String, Arc<Target>>) {
-    let writes = targets.keys().map(|server| table::put(SERVERS, "", server, Bytes::new(), None));
+    let writes = targets.keys().map(|server| Write::put(SERVERS, "", server, Bytes::new(), None));
     // Written anew at each start, so that it does not matter if this one is not kept.
     let noted = store.append(Record { writes: writes.collect(), ..Record::default() });
     if let Err(error) = noted {

@@ -40,7 +40,7 @@ impl Letter {
         put_bytes(&mut out, self.why.as_bytes());
         put_bytes(&mut out, &self.delivery.encode());
         let expires_at_ms = Some(self.given_up_at_ms + UNDELIVERED_KEPT_MS);
-        put(UNDELIVERED, server, id, Bytes::from(out), expires_at_ms)
+        Write::put(UNDELIVERED, server, id, out, expires_at_ms)
     }
 
     /// Reads a row's value; `None` if it is not one.
@@ -57,17 +57,6 @@ impl Letter {
     }
 }
 
-/// The write that puts a row.
-pub(super) fn put(table: &str, hash: &str, sort: &str, value: Bytes, expires_at_ms: Option<u64>) -> Write {
-    let (table, hash, sort) = (table.to_owned(), hash.to_owned(), sort.to_owned());
-    Write::Put { table, hash, sort, value, expires_at_ms }
-}
-
-/// The write that removes a row.
-pub(super) fn delete(table: &str, hash: &str, sort: &str) -> Write {
-    Write::Delete { table: table.to_owned(), hash: hash.to_owned(), sort: sort.to_owned() }
-}
-
 /// A page of the rows of a hash behind a sort.
 pub(super) fn page(
     store: &Store,
@@ -79,30 +68,12 @@ pub(super) fn page(
     store.query(table, hash, &Query { after: after.map(str::to_owned), limit, ..Query::default() })
 }
 
-/// Calls `with` for every row of a hash, page by page.
-pub(super) fn scan(
-    store: &Store,
-    table: &str,
-    hash: &str,
-    mut with: impl FnMut(&Row),
-) -> Result<(), ReadError> {
-    let mut after: Option<String> = None;
-    loop {
-        let rows = page(store, table, hash, after.as_deref(), PAGE_ROWS)?;
-        rows.iter().for_each(&mut with);
-        if rows.len() < PAGE_ROWS {
-            return Ok(());
-        }
-        after = rows.into_iter().last().map(|row| row.sort);
-    }
-}
-
 /// What the rows of a hash amount to.
 pub(super) fn load(store: &Store, table: &str, hash: &str) -> Result<Load, ReadError> {
     let mut load = Load::default();
-    scan(store, table, hash, |row| {
+    for row in store.scan(table, hash, PAGE_ROWS) {
         load.rows += 1;
-        load.bytes += row.value.len() as u64;
-    })?;
+        load.bytes += row?.value.len() as u64;
+    }
     Ok(load)
 }

@@ -7,6 +7,7 @@ use tracing::warn;
 use super::Outbox;
 use super::table::{self, PAGE_ROWS, UNDELIVERED};
 use super::target::{Load, Target};
+use crate::store::Write;
 
 /// A share of so much more than allowed is let be before the oldest are removed: counting them takes a while.
 const SLACK: u64 = 16;
@@ -46,7 +47,7 @@ impl Outbox {
                     break;
                 }
                 load = load.less(Load { rows: 1, bytes: row.value.len() as u64 });
-                writes.push(table::delete(UNDELIVERED, &target.server, &row.sort));
+                writes.push(Write::delete(UNDELIVERED, &target.server, &row.sort));
             }
             removed += writes.len();
             if writes.is_empty() || !self.append(writes).await {

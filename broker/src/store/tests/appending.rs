@@ -187,6 +187,26 @@ fn a_query_of_too_many_bytes_says_how_many_rows_fit() {
     }
     let refused = store.query("t", "h", &Query::default()).unwrap_err();
     assert!(matches!(refused, ReadError::PageTooLarge { rows: 4, .. }), "{refused}");
+    let scanned: Vec<String> = store.scan("t", "h", 100).map(|row| row.unwrap().sort).collect();
+    assert_eq!(scanned, ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn a_scan_gives_every_row_of_a_hash() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    for sort in ["c", "a", "d", "b"] {
+        let record = writes(vec![put("h", sort, sort), put("other", sort, sort)]);
+        store.append(record).unwrap().wait().unwrap();
+    }
+    for rows_at_a_time in 1..=5 {
+        let sorts: Vec<String> = store.scan("t", "h", rows_at_a_time).map(|row| row.unwrap().sort).collect();
+        assert_eq!(sorts, ["a", "b", "c", "d"], "{rows_at_a_time}");
+    }
+    assert!(store.scan("t", "none", 2).next().is_none());
+    store.close().unwrap();
+    let closed: Vec<_> = store.scan("t", "h", 2).collect();
+    assert!(matches!(closed[..], [Err(ReadError::Closed)]), "{closed:?}");
 }
 
 #[test]

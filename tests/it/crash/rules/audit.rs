@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use pointsman::store::{QUERY_ROWS_MAX, Query, RealDisk, Store, StoreOptions};
+use pointsman::store::{QUERY_ROWS_MAX, RealDisk, Store, StoreOptions};
 use serde_json::Value;
 
 use super::books::{Books, Said};
@@ -60,7 +60,7 @@ impl Tables {
         self.check_ticks(&mut faults);
         self.check_sums(told, &mut faults);
         for fault in faults {
-            books.fault(fault);
+            books.faults.note(fault);
         }
     }
 
@@ -194,19 +194,8 @@ fn number(row: &Value) -> u32 {
     row["number"].as_u64().and_then(|number| number.try_into().ok()).unwrap_or(0)
 }
 
-/// All rows of a hash, page by page.
+/// All rows of a hash.
 fn rows(store: &Store, table: &str, hash: &str) -> Rows {
-    let mut all = Rows::new();
-    let mut query = Query { limit: QUERY_ROWS_MAX, ..Query::default() };
-    loop {
-        let page = store.query(table, hash, &query).expect("the tables can be read");
-        let is_last = page.len() < query.limit;
-        query.after = page.last().map(|row| row.sort.clone());
-        for row in page {
-            all.insert(row.sort, serde_json::from_slice(&row.value).expect("a row is JSON"));
-        }
-        if is_last {
-            return all;
-        }
-    }
+    let rows = store.scan(table, hash, QUERY_ROWS_MAX).map(|row| row.expect("the tables can be read"));
+    rows.map(|row| (row.sort, serde_json::from_slice(&row.value).expect("a row is JSON"))).collect()
 }

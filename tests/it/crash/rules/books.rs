@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use super::super::tally::{Count, Faults};
 
 /// A message: its publisher, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +23,10 @@ impl fmt::Display for Said {
 #[derive(Default)]
 pub(super) struct Books {
     pages: Mutex<Pages>,
-    acknowledged: watch::Sender<u64>,
-    heard: watch::Sender<u64>,
+    /// Messages that were acknowledged.
+    pub(super) acknowledged: Count,
+    heard: Count,
+    pub(super) faults: Faults,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +38,6 @@ pub(super) struct Pages {
     pub(super) heard: BTreeMap<String, Said>,
     /// The highest number of each publisher that was heard of.
     newest: BTreeMap<u32, u32>,
-    /// What must never happen, and did.
-    faults: Vec<String>,
 }
 
 impl Books {
@@ -48,16 +48,9 @@ impl Books {
 
     pub(super) fn acknowledge(&self, said: Said) {
         if !self.pages().acknowledged.insert(said) {
-            self.fault(format!("{said} is acknowledged twice"));
+            self.faults.note(format!("{said} is acknowledged twice"));
         }
-        self.acknowledged.send_modify(|count| *count += 1);
-    }
-
-    /// Waits until that many more messages are acknowledged than now.
-    pub(super) async fn advances(&self, by: u64) {
-        let mut acknowledged = self.acknowledged.subscribe();
-        let goal = *acknowledged.borrow() + by;
-        acknowledged.wait_for(|count| *count >= goal).await.expect("the sender is in these books");
+        self.acknowledged.raise();
     }
 
     /// Notes what a rule published. It may come again, but never with another content.
@@ -67,9 +60,9 @@ impl Books {
         *newest = said.number.max(*newest);
         let before = pages.heard.insert(id.to_owned(), said);
         drop(pages);
-        self.heard.send_modify(|count| *count += 1);
+        self.heard.raise();
         if let Some(before) = before.filter(|before| *before != said) {
-            self.fault(format!("{id} was {before} and is {said} now"));
+            self.faults.note(format!("{id} was {before} and is {said} now"));
         }
     }
 
@@ -80,7 +73,7 @@ impl Books {
 
     /// Waits until a message of a publisher was heard of, or a later one.
     pub(super) async fn hears(&self, from: u32, number: u32) {
-        let mut heard = self.heard.subscribe();
+        let mut heard = self.heard.watch();
         heard.wait_for(|_| self.newest(from) >= number).await.expect("the sender is in these books");
     }
 
@@ -94,18 +87,6 @@ impl Books {
         let heard: BTreeSet<Said> = pages.heard.values().copied().collect();
         let last: BTreeMap<u32, u32> = pages.sent.keys().map(|said| (said.from, said.number)).collect();
         last.into_iter().all(|(from, number)| heard.contains(&Said { from, number }))
-    }
-
-    pub(super) fn fault(&self, what: String) {
-        self.pages().faults.push(what);
-    }
-
-    /// Fails if something has happened that never must.
-    pub(super) fn assert_faultless(&self, when: &str) {
-        const SHOWN_MAX: usize = 20;
-        let pages = self.pages();
-        let shown = &pages.faults[..pages.faults.len().min(SHOWN_MAX)];
-        assert!(shown.is_empty(), "{} faults, {when}:\n  {}", pages.faults.len(), shown.join("\n  "));
     }
 
     pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {

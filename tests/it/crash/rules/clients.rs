@@ -1,16 +1,15 @@
 //! The clients: publishers that send again what was not acknowledged, and a listener whose session outlives its connections.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use pointsman_tests::wire::{self, Connect, Packet, id, kind, property_u32};
-use pointsman_tests::{Connack, Peer, within};
+use pointsman_tests::wire::{self, Connect, Packet, kind};
+use pointsman_tests::{Peer, within};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::super::random::Random;
+use super::super::scene::{Link, Phase, resuming};
 use super::books::{Books, Said};
 
 /// Messages of one publisher that wait for their acknowledgement at a time.
@@ -23,70 +22,11 @@ const CUT_PACKETS_MAX: u64 = 2000;
 /// The packet id of SUBSCRIBE.
 const SUBSCRIBE_ID: u16 = 60_000;
 
-/// What is going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// Publishers publish, connections are cut.
-    Load,
-    /// Nothing new is published.
-    Drain,
-    /// The listener stops.
-    Stop,
-}
-
-/// The state of things.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Scene {
-    pub(super) phase: Phase,
-    /// Whether the server can be connected to.
-    pub(super) up: bool,
-}
-
-/// What every client has: the server's address, what is going on, and the books.
-#[derive(Clone)]
-pub(super) struct Link {
-    pub(super) address: SocketAddr,
-    pub(super) scene: watch::Receiver<Scene>,
-    pub(super) books: Arc<Books>,
-}
-
-impl Link {
-    fn phase(&self) -> Phase {
-        self.scene.borrow().phase
-    }
-
-    async fn comes_to(&self, phase: Phase) {
-        let mut scene = self.scene.clone();
-        scene.wait_for(|scene| scene.phase >= phase).await.expect("the case lives longer than its clients");
-    }
-
-    /// Connects as soon as there is a server that answers.
-    async fn connect(&self, connect: &Connect) -> (Peer, Connack) {
-        let mut scene = self.scene.clone();
-        loop {
-            scene.wait_for(|scene| scene.up).await.expect("the case lives longer than its clients");
-            if let Some(connected) = Peer::connect(self.address, connect).await {
-                return connected;
-            }
-            // The server may have been killed and not be said to be.
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// A CONNECT for a session that outlives its connections.
-fn resuming(client_id: &str) -> Connect {
-    let mut connect = Connect::new(wire::V5, client_id);
-    connect.clean = false;
-    connect.keep_alive_seconds = 0;
-    connect.properties = property_u32(id::SESSION_EXPIRY, 3600);
-    connect
-}
-
 /// See the module.
 pub(super) struct Publisher {
     from: u32,
     link: Link,
+    books: Arc<Books>,
     random: Random,
     /// Sent and not acknowledged, in order, with their packet ids.
     flights: VecDeque<(u16, Said)>,
@@ -95,15 +35,14 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(from: u32, link: Link, random: Random) -> Publisher {
-        Publisher { from, link, random, flights: VecDeque::new(), last_number: 0, last_id: 0 }
+    pub(super) fn new(from: u32, link: Link, books: Arc<Books>, random: Random) -> Publisher {
+        Publisher { from, link, books, random, flights: VecDeque::new(), last_number: 0, last_id: 0 }
     }
 
     /// Publishes until the phase ends and everything is acknowledged.
     pub(super) async fn run(mut self) {
-        let connect = resuming(&format!("publisher-{}", self.from));
-        loop {
-            let (peer, connack) = self.link.connect(&connect).await;
+        let connect = resuming(wire::V5, &format!("publisher-{}", self.from));
+        while let Some((peer, connack)) = self.link.connect(&connect).await {
             assert_eq!(connack.code, 0, "publisher {} is let in", self.from);
             if self.talk(peer).await.is_some_and(|flow| flow.is_break()) {
                 return;
@@ -113,7 +52,7 @@ impl Publisher {
 
     /// Breaks when there is nothing left to do; `None` if the connection has ended.
     async fn talk(&mut self, mut peer: Peer) -> Option<ControlFlow<()>> {
-        let books = Arc::clone(&self.link.books);
+        let books = Arc::clone(&self.books);
         let cut_after = self.random.below(CUT_PACKETS_MAX);
         let mut packets = 0;
         let mut out = Vec::new();
@@ -145,7 +84,7 @@ impl Publisher {
     }
 
     fn fill_window(&mut self, out: &mut Vec<u8>) {
-        let newest = self.link.books.newest(self.from);
+        let newest = self.books.newest(self.from);
         while self.flights.len() < WINDOW && newest >= self.told_at_least() {
             self.last_number += 1;
             self.last_id = self.last_id % u16::MAX + 1;
@@ -161,7 +100,7 @@ impl Publisher {
     }
 
     fn packet(&self, packet_id: u16, said: Said, again: bool) -> Vec<u8> {
-        self.link.books.send(said);
+        self.books.send(said);
         let (topic, payload) = (format!("work/{}", said.from), said.number.to_string());
         let publish = wire::Publish {
             flags: u8::from(again) << 3 | 1 << 1,
@@ -178,9 +117,9 @@ impl Publisher {
         let at = self.flights.iter().position(|(its, _)| *its == packet_id);
         match at.and_then(|at| self.flights.remove(at)) {
             Some((_, said)) if packet.kind() == kind::PUBACK && packet.reason() < 0x80 => {
-                self.link.books.acknowledge(said);
+                self.books.acknowledge(said);
             }
-            said => self.link.books.fault(format!("{said:?} is answered with {packet:?}")),
+            said => self.books.faults.note(format!("{said:?} is answered with {packet:?}")),
         }
     }
 }
@@ -188,21 +127,22 @@ impl Publisher {
 /// See the module.
 pub(super) struct Listener {
     link: Link,
+    books: Arc<Books>,
     connect: Connect,
     random: Random,
 }
 
 impl Listener {
     /// Subscribes, and stays away until it runs.
-    pub(super) async fn subscribed(link: Link, random: Random) -> Listener {
-        let connect = resuming("listener");
-        let (mut peer, connack) = link.connect(&connect).await;
+    pub(super) async fn subscribed(link: Link, books: Arc<Books>, random: Random) -> Listener {
+        let connect = resuming(wire::V5, "listener");
+        let (mut peer, connack) = link.connect(&connect).await.expect("the case has just begun");
         assert_eq!((connack.code, connack.session_present), (0, false), "the listener is new");
         let subscribe = wire::subscribe(SUBSCRIBE_ID, &[("next/#", 1)], Some(&[]));
         peer.send(&subscribe).await.expect("the server reads");
         let suback = within("SUBACK", peer.next()).await.expect("the server answers");
         assert_eq!((suback.kind(), suback.body.last()), (kind::SUBACK, Some(&1)), "{suback:?}");
-        Listener { link, connect, random }
+        Listener { link, books, connect, random }
     }
 
     /// Takes what it is sent until everybody stops.
@@ -215,10 +155,9 @@ impl Listener {
     }
 
     async fn listen(&mut self) {
-        loop {
-            let (peer, connack) = self.link.connect(&self.connect).await;
+        while let Some((peer, connack)) = self.link.connect(&self.connect).await {
             if (connack.code, connack.session_present) != (0, true) {
-                self.link.books.fault(format!("the listener's session is lost: {connack:?}"));
+                self.books.faults.note(format!("the listener's session is lost: {connack:?}"));
             }
             let _ = self.talk(peer).await;
         }
@@ -243,13 +182,13 @@ impl Listener {
 
     fn take(&self, packet: &Packet) -> Vec<u8> {
         if packet.kind() != kind::PUBLISH {
-            self.link.books.fault(format!("the listener is sent {packet:?}"));
+            self.books.faults.note(format!("the listener is sent {packet:?}"));
             return Vec::new();
         }
         let published = packet.publish(wire::V5);
         match heard(&published.topic, &published.payload) {
-            Some((id, said)) => self.link.books.hear(&id, said),
-            None => self.link.books.fault(format!("the listener is sent {published:?}")),
+            Some((id, said)) => self.books.hear(&id, said),
+            None => self.books.faults.note(format!("the listener is sent {published:?}")),
         }
         wire::puback(published.packet_id)
     }

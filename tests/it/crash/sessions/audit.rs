@@ -55,7 +55,7 @@ pub(super) fn note_duplicates(books: &Books, kinds: &[Kind]) {
         faults.extend(twice.map(|(said, count)| format!("{name} has {said} {count} times")));
     }
     for fault in faults {
-        books.fault(fault);
+        books.faults.note(fault);
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn retained(server: &Endpoints, books: &Books) {
     for (publisher, (acknowledged, _)) in &due {
         let number = newest[publisher];
         if number < *acknowledged {
-            books.fault(format!("kept/{publisher} has {number}, and {acknowledged} was acknowledged"));
+            books.faults.note(format!("kept/{publisher} has {number}, and {acknowledged} was acknowledged"));
         }
     }
 }

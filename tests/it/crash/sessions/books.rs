@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use super::super::tally::{Count, Faults};
 
 /// What a publisher numbers by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,9 +67,13 @@ impl fmt::Display for Said {
 #[derive(Default)]
 pub(super) struct Books {
     pages: Mutex<Pages>,
-    acknowledged: watch::Sender<u64>,
-    heard: watch::Sender<u64>,
-    refused: watch::Sender<u64>,
+    /// Messages that were acknowledged.
+    pub(super) acknowledged: Count,
+    /// Messages that have reached an application.
+    pub(super) heard: Count,
+    /// Messages and connections that the server has refused.
+    pub(super) refused: Count,
+    pub(super) faults: Faults,
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +83,6 @@ pub(super) struct Pages {
     pub(super) acknowledged: BTreeSet<Said>,
     /// By subscriber.
     pub(super) heard: BTreeMap<String, Heard>,
-    /// What must never happen, and did.
-    faults: Vec<String>,
     /// What each subscriber does now.
     pub(super) doing: BTreeMap<&'static str, String>,
     /// Connections that were cut by their clients.
@@ -107,9 +109,9 @@ impl Books {
 
     pub(super) fn acknowledge(&self, said: Said) {
         if !self.pages().acknowledged.insert(said) {
-            self.fault(format!("{said} is acknowledged twice"));
+            self.faults.note(format!("{said} is acknowledged twice"));
         }
-        self.acknowledged.send_modify(|count| *count += 1);
+        self.acknowledged.raise();
     }
 
     /// Notes that a subscriber is shown a message which it was not shown before. `ordered` if it has to come behind all others.
@@ -117,7 +119,7 @@ impl Books {
         let mut pages = self.pages();
         let sent = pages.sent.get(&(said.stream, said.publisher)).copied().unwrap_or(0);
         if !(1..=sent).contains(&said.number) {
-            pages.faults.push(format!("{subscriber} has {said}, which nobody sent"));
+            self.faults.note(format!("{subscriber} has {said}, which nobody sent"));
         }
         let heard = pages.heard.entry(subscriber.to_owned()).or_default();
         if heard.times.contains_key(&said) {
@@ -126,7 +128,7 @@ impl Books {
         let newest = heard.newest.entry((said.stream, said.publisher)).or_default();
         let before = std::mem::replace(newest, said.number.max(*newest));
         if ordered && before > said.number {
-            pages.faults.push(format!("{subscriber} has {said} behind number {before}"));
+            self.faults.note(format!("{subscriber} has {said} behind number {before}"));
         }
     }
 
@@ -135,23 +137,7 @@ impl Books {
         let mut pages = self.pages();
         *pages.heard.entry(subscriber.to_owned()).or_default().times.entry(said).or_default() += 1;
         drop(pages);
-        self.heard.send_modify(|count| *count += 1);
-    }
-
-    /// Notes that the server has refused a message, or a connection.
-    pub(super) fn refused(&self) {
-        self.refused.send_modify(|count| *count += 1);
-    }
-
-    /// Waits until the server has refused that much more than now.
-    pub(super) async fn refuses(&self, more: u64) {
-        let mut refused = self.refused.subscribe();
-        let goal = *refused.borrow() + more;
-        refused.wait_for(|count| *count >= goal).await.expect("the sender is in these books");
-    }
-
-    pub(super) fn fault(&self, what: String) {
-        self.pages().faults.push(what);
+        self.heard.raise();
     }
 
     /// Notes what a subscriber does now, for the case that it never does anything else.
@@ -161,18 +147,6 @@ impl Books {
 
     pub(super) fn cut(&self) {
         self.pages().cuts += 1;
-    }
-
-    /// Waits until that many more messages are acknowledged than now.
-    pub(super) async fn advances(&self, by: u64) {
-        let mut acknowledged = self.acknowledged.subscribe();
-        let goal = *acknowledged.borrow() + by;
-        acknowledged.wait_for(|count| *count >= goal).await.expect("the sender is in these books");
-    }
-
-    /// Sees how many messages were heard.
-    pub(super) fn heard(&self) -> watch::Receiver<u64> {
-        self.heard.subscribe()
     }
 
     /// The number of the newest acknowledged retained message of each publisher, and of the newest sent.
@@ -187,14 +161,6 @@ impl Books {
         kept
     }
 
-    /// Fails if something has happened that never must.
-    pub(super) fn assert_faultless(&self, when: &str) {
-        const SHOWN_MAX: usize = 20;
-        let pages = self.pages();
-        let shown = &pages.faults[..pages.faults.len().min(SHOWN_MAX)];
-        assert!(shown.is_empty(), "{} faults, {when}:\n  {}", pages.faults.len(), shown.join("\n  "));
-    }
-
     pub(super) fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,7 +173,7 @@ impl fmt::Display for Books {
         let heard: u64 =
             pages.heard.values().flat_map(|heard| heard.times.values()).map(|n| u64::from(*n)).sum();
         let acknowledged = pages.acknowledged.len();
-        let refused = *self.refused.borrow();
+        let refused = *self.refused.watch().borrow();
         write!(f, "{sent} sent, {acknowledged} acknowledged, {refused} refused, ")?;
         write!(f, "{heard} heard, {} connections cut", pages.cuts)
     }

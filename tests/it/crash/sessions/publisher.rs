@@ -8,8 +8,9 @@ use pointsman_tests::wire::{self, Connect, Packet, kind};
 use pointsman_tests::{Connack, Peer};
 
 use super::super::random::Random;
+use super::super::scene::Phase;
 use super::books::{Said, Stream};
-use super::world::{Phase, World, resuming};
+use super::world::{World, resuming};
 
 /// Messages that wait for their acknowledgement at a time.
 const WINDOW: usize = 20;
@@ -64,7 +65,7 @@ impl Publisher {
     fn greet(&mut self, connack: &Connack) {
         assert_eq!(connack.code, 0, "publisher {} is let in", self.number);
         if connack.session_present != self.known && self.known {
-            self.world.books.fault(format!("publisher {}'s session is lost", self.number));
+            self.world.books.faults.note(format!("publisher {}'s session is lost", self.number));
         }
         self.known = true;
     }
@@ -75,7 +76,7 @@ impl Publisher {
         let mut packets = 0;
         let mut out = self.again();
         loop {
-            let loading = self.world.phase() == Phase::Load;
+            let loading = self.world.link.phase() == Phase::Load;
             if loading {
                 self.fill_window(&mut out);
             } else if self.flights.is_empty() {
@@ -144,21 +145,21 @@ impl Publisher {
 
     fn take(&mut self, packet: &Packet, out: &mut Vec<u8>) {
         if packet.kind() == kind::DISCONNECT && self.world.disk_fills {
-            return self.world.books.refused();
+            return self.world.books.refused.raise();
         }
         let packet_id = packet.packet_id();
         let at = self.flights.iter().position(|flight| flight.packet_id == packet_id);
         let Some(at) = at else {
-            return self.world.books.fault(format!("{packet:?} is for a message that is not out"));
+            return self.world.books.faults.note(format!("{packet:?} is for a message that is not out"));
         };
         let flight = &mut self.flights[at];
         let qos = flight.said.qos();
         if packet.reason() >= 0x80 && packet.kind() != kind::PUBCOMP {
             if self.world.disk_fills && packet.reason() == 0x97 && !flight.released {
                 self.flights.remove(at);
-                return self.world.books.refused();
+                return self.world.books.refused.raise();
             }
-            return self.world.books.fault(format!("{} is refused: {packet:?}", flight.said));
+            return self.world.books.faults.note(format!("{} is refused: {packet:?}", flight.said));
         }
         match packet.kind() {
             kind::PUBACK if qos == 1 => {
@@ -175,7 +176,7 @@ impl Publisher {
             kind::PUBCOMP if flight.released => {
                 self.flights.remove(at);
             }
-            _ => self.world.books.fault(format!("{} is answered with {packet:?}", flight.said)),
+            _ => self.world.books.faults.note(format!("{} is answered with {packet:?}", flight.said)),
         }
     }
 }

@@ -8,8 +8,9 @@ use pointsman_tests::wire::{self, Connect, Packet, kind};
 use pointsman_tests::{Connack, Peer, within};
 
 use super::super::random::Random;
+use super::super::scene::Phase;
 use super::books::Said;
-use super::world::{Phase, World, resuming};
+use super::world::{World, resuming};
 
 /// A connection is cut after at most so many packets.
 const CUT_PACKETS_MAX: u64 = 2000;
@@ -76,7 +77,7 @@ impl Subscriber {
             let world = self.world.clone();
             tokio::select! {
                 _ = self.talk(peer) => {}
-                () = world.comes_to(Phase::Stop) => return,
+                () = world.link.comes_to(Phase::Stop) => return,
             }
         }
     }
@@ -84,15 +85,15 @@ impl Subscriber {
     fn greet(&self, connack: &Connack) {
         assert_eq!(connack.code, 0, "{} is let in", self.kind.name);
         if !connack.session_present {
-            self.world.books.fault(format!("{}'s session is lost", self.kind.name));
+            self.world.books.faults.note(format!("{}'s session is lost", self.kind.name));
         }
     }
 
     async fn stay_away(&mut self) {
         let messages = self.random.below(AWAY_MAX);
         tokio::select! {
-            () = self.world.books.advances(messages) => {}
-            () = self.world.comes_to(Phase::Drain) => {}
+            () = self.world.books.acknowledged.grows(messages) => {}
+            () = self.world.link.comes_to(Phase::Drain) => {}
         }
     }
 
@@ -110,7 +111,7 @@ impl Subscriber {
                 packets += 1;
                 next = peer.arrived();
             }
-            if packets > cut_after && self.world.phase() == Phase::Load {
+            if packets > cut_after && self.world.link.phase() == Phase::Load {
                 self.world.books.cut();
                 return None;
             }
@@ -129,7 +130,7 @@ impl Subscriber {
         let name = self.kind.name;
         match packet.kind() {
             kind::PUBLISH => self.take_publish(packet, out),
-            kind::DISCONNECT if self.world.disk_fills => books.refused(),
+            kind::DISCONNECT if self.world.disk_fills => books.refused.raise(),
             kind::PUBREL => {
                 let packet_id = packet.packet_id();
                 // A second PUBREL is answered as the first was.
@@ -138,7 +139,7 @@ impl Subscriber {
                 }
                 out.extend(wire::pubcomp(packet_id));
             }
-            _ => books.fault(format!("{name} is sent {packet:?}")),
+            _ => books.faults.note(format!("{name} is sent {packet:?}")),
         }
     }
 
@@ -147,11 +148,11 @@ impl Subscriber {
         let name = self.kind.name;
         let published = packet.publish(self.kind.level);
         let Some(said) = Said::of(&published.topic, &published.payload) else {
-            return books.fault(format!("{name} is sent {published:?}"));
+            return books.faults.note(format!("{name} is sent {published:?}"));
         };
         let packet_id = published.packet_id;
         if published.qos != said.qos().min(self.kind.qos) {
-            books.fault(format!("{name} has {said} at QoS {}", published.qos));
+            books.faults.note(format!("{name} has {said} at QoS {}", published.qos));
         }
         if published.qos == 1 {
             books.meet(name, said, !self.kind.is_shared());
@@ -165,10 +166,10 @@ impl Subscriber {
                 self.taken.insert(packet_id, said);
             }
             Some(before) if *before != said => {
-                books.fault(format!("{name} is sent {said} with the packet id of {before}"));
+                books.faults.note(format!("{name} is sent {said} with the packet id of {before}"));
             }
             Some(before) if !published.dup => {
-                books.fault(format!("{name} is sent {before} again, and not told so"));
+                books.faults.note(format!("{name} is sent {before} again, and not told so"));
             }
             Some(_) => {}
         }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::super::super::envelope::Envelope;
 use super::{Applied, Retained, RetainedLimits, expires_at_ms};
-use crate::store::{Query, ReadError, Store, Write};
+use crate::store::{ReadError, Store, Write};
 
 /// The table. All rows have the same hash, so that they can be read in order; their sort is the topic.
 const TABLE: &str = "_retained";
@@ -34,41 +34,22 @@ pub fn writes_of(envelope: &Envelope) -> Vec<Write> {
 /// What message `index` of an envelope changes in the store.
 pub(crate) fn write_of(envelope: &Envelope, index: usize) -> Write {
     let message = envelope.message(index);
-    let (table, hash, sort) = (TABLE.to_owned(), HASH.to_owned(), message.topic().to_owned());
     if message.payload().is_empty() {
-        return Write::Delete { table, hash, sort };
+        return Write::delete(TABLE, HASH, message.topic());
     }
     let value = envelope.single(index).bytes().clone();
-    Write::Put { table, hash, sort, value, expires_at_ms: expires_at_ms(envelope, index) }
+    Write::put(TABLE, HASH, message.topic(), value, expires_at_ms(envelope, index))
 }
 
 impl Retained {
     /// Those that the store holds. What is no envelope, or too much since a limit was lowered, is left out with a warning.
     pub(crate) fn load(store: &Store, limits: RetainedLimits, now_ms: u64) -> Result<Retained, ReadError> {
         let retained = Retained::new(limits);
-        let mut query = Query { limit: PAGE_ROWS, ..Query::default() };
         let mut left_out = 0_u64;
-        loop {
-            let rows = match store.query(TABLE, HASH, &query) {
-                Ok(rows) => rows,
-                // Those that fit are asked for alone.
-                Err(ReadError::PageTooLarge { rows, .. }) => {
-                    query.limit = rows;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let more = rows.len() == query.limit;
-            query.after = rows.last().map(|row| row.sort.clone());
-            query.limit = PAGE_ROWS;
-            for row in rows {
-                let kept = Envelope::from_bytes(row.value)
-                    .is_ok_and(|one| one.len() == 1 && retained.apply(&one, 0, now_ms) == Applied::Kept);
-                left_out += u64::from(!kept);
-            }
-            if !more {
-                break;
-            }
+        for row in store.scan(TABLE, HASH, PAGE_ROWS) {
+            let kept = Envelope::from_bytes(row?.value)
+                .is_ok_and(|one| one.len() == 1 && retained.apply(&one, 0, now_ms) == Applied::Kept);
+            left_out += u64::from(!kept);
         }
         if left_out > 0 {
             warn!(

@@ -6,6 +6,8 @@ use super::ast::Selection;
 use super::context::{Context, Evaluation, Scope};
 use super::error::{SqlError, SqlRunError};
 use super::evaluate::passes;
+use super::glance::Glance;
+use super::json::Doc;
 use super::lex::Place;
 use super::limits::SQL_BYTES_MAX;
 use super::parse::{Parsed, Parser};
@@ -17,6 +19,7 @@ use crate::topic::LevelFilter;
 pub struct Statement {
     filter: Option<LevelFilter>,
     selection: Selection,
+    glances: Vec<Glance>,
 }
 
 impl Statement {
@@ -41,7 +44,8 @@ impl Statement {
             filter = Some(LevelFilter::parse(&text).map_err(|error| place.error(error.to_string()))?);
         }
         let condition = parser.condition()?;
-        Ok(Self { filter, selection: Selection { what, condition } })
+        let glances = Glance::all_of(condition.as_ref());
+        Ok(Self { filter, selection: Selection { what, condition }, glances })
     }
 
     /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
@@ -54,7 +58,15 @@ impl Statement {
     /// # Errors
     /// Says which limit was reached, or what could not be read or called.
     pub fn evaluate(&self, context: &Context<'_>) -> Result<Option<Output>, SqlRunError> {
-        self.evaluate_with(&Evaluation::new(context))
+        if self.refuses_at_a_glance(context.payload) {
+            return Ok(None);
+        }
+        self.evaluate_with(&Evaluation::new(context, &Doc::read(context.payload)))
+    }
+
+    /// Whether WHERE cannot be true, as far as can be told without reading the whole payload.
+    pub(crate) fn refuses_at_a_glance(&self, payload: &[u8]) -> bool {
+        self.glances.iter().any(|glance| glance.refuses(payload))
     }
 
     /// The same, with a payload that was read before.

@@ -13,8 +13,13 @@ const ROUNDS: u32 = 100;
 const SMALL: &str = r#"{"room":"lobby","text":"hello there","n":12,"at":1700000000000}"#;
 const LARGE: &str = r#"{"room":"lobby","text":"hello there","lang":"en","n":12,"seen":true,"tags":["a","b"],"at":1700000000000,"temp":21.5,"user":{"name":"ann","id":17},"meta":{"page":"/lobby","note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#;
 
-const CASES: [(&str, &str, &str); 6] = [
+const CASES: [(&str, &str, &str); 7] = [
     ("republish by a field", SMALL, "SELECT * FROM 'chat/out' THEN REPUBLISH 'chat/pub/${room}'"),
+    (
+        "republish by a field what WHERE lets through",
+        SMALL,
+        "SELECT * FROM 'chat/out' WHERE n < 100 THEN REPUBLISH 'chat/pub/${room}'",
+    ),
     (
         "republish two fields by a field",
         SMALL,

@@ -72,6 +72,8 @@ pub(crate) fn sandboxed(limits: Limits, monotonic: fn() -> Duration) -> rhai::En
         .disable_symbol("import")
         .disable_symbol("export")
         .set_optimization_level(OptimizationLevel::Simple)
+        // Texts that runs make are seldom made again, and looking for them takes a lock that all threads share.
+        .set_max_strings_interned(0)
         .set_max_modules(0)
         .set_max_call_levels(limits.call_depth_max)
         .set_max_expr_depths(limits.expression_depth_max, limits.expression_depth_max)

@@ -5,6 +5,7 @@ use std::fmt;
 
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 
 use super::DEPTH_MAX;
 use crate::limits::Limits;
@@ -15,7 +16,17 @@ pub(crate) fn read(text: &[u8], limits: &Limits) -> Result<Dynamic, String> {
         let (bytes, max) = (text.len(), limits.payload_bytes_max);
         return Err(format!("{bytes} bytes are more than payload_bytes_max = {max}"));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    match str::from_utf8(text) {
+        Ok(text) => read_from(serde_json::Deserializer::from_str(text), limits),
+        // Reading it as far as it goes tells where it is wrong.
+        Err(_) => read_from(serde_json::Deserializer::from_slice(text), limits),
+    }
+}
+
+fn read_from<'de, R: Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    limits: &Limits,
+) -> Result<Dynamic, String> {
     let seed = Seed { limits, used: &Used::default(), depth: 0 };
     let value = seed.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;

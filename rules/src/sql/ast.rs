@@ -96,6 +96,14 @@ pub(crate) enum Operator {
     Subtract,
 }
 
+impl Operator {
+    /// Whether it is `=`, `<` or one of their kin.
+    pub(crate) fn is_comparison(self) -> bool {
+        use Operator::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+        matches!(self, Equal | Greater | GreaterEqual | Less | LessEqual | NotEqual)
+    }
+}
+
 /// What `cast` makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum CastTo {

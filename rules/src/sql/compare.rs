@@ -2,7 +2,27 @@
 
 use std::cmp::Ordering;
 
+use super::ast::Operator;
 use super::value::{Type, Value};
+
+/// Whether a comparison holds; `None` is Undefined, and what an operator gives that compares nothing.
+pub(crate) fn holds(operator: Operator, left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
+    let ordered = |wanted: fn(Ordering) -> bool| order(left, right).map(wanted);
+    match operator {
+        Operator::Equal => equal(left, right),
+        Operator::NotEqual => equal(left, right).map(|is_equal| !is_equal),
+        Operator::Less => ordered(Ordering::is_lt),
+        Operator::LessEqual => ordered(Ordering::is_le),
+        Operator::Greater => ordered(Ordering::is_gt),
+        Operator::GreaterEqual => ordered(Ordering::is_ge),
+        Operator::Add
+        | Operator::Divide
+        | Operator::In
+        | Operator::Multiply
+        | Operator::Remainder
+        | Operator::Subtract => None,
+    }
+}
 
 /// `left = right`; `None` is Undefined. Of different types it is false.
 pub(crate) fn equal(left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
@@ -14,7 +34,7 @@ pub(crate) fn equal(left: &Value<'_>, right: &Value<'_>) -> Option<bool> {
 }
 
 /// `left < right` and so on, as numbers; `None` is Undefined.
-pub(crate) fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
+fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     if let (Value::Int(left), Value::Int(right)) = (left, right) {
         return Some(left.cmp(right));
     }

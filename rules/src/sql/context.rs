@@ -80,17 +80,16 @@ impl<'c> Context<'c> {
     }
 }
 
-/// One evaluation: the payload, read once, and what has been used up so far.
+/// One evaluation: the payload, read before, and what has been used up so far.
 pub(crate) struct Evaluation<'a> {
     pub(crate) context: &'a Context<'a>,
-    pub(crate) doc: Doc<'a>,
+    pub(crate) doc: &'a Doc<'a>,
     work_left: Cell<usize>,
     drawn: Cell<u64>,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(crate) fn new(context: &'a Context<'a>) -> Self {
-        let doc = Doc::read(context.payload);
+    pub(crate) fn new(context: &'a Context<'a>, doc: &'a Doc<'a>) -> Self {
         Self { context, doc, work_left: Cell::new(WORK_BYTES_MAX), drawn: Cell::new(0) }
     }
 
@@ -110,7 +109,7 @@ impl<'a> Evaluation<'a> {
 
     /// The same with nothing used up, and numbers that go on.
     pub(crate) fn anew(&self) -> Self {
-        let fresh = Self::new(self.context);
+        let fresh = Self::new(self.context, self.doc);
         fresh.drawn.set(self.drawn.get());
         fresh
     }
@@ -134,7 +133,7 @@ impl<'a> Scope<'a> {
 
     /// What `*` stands for.
     pub(crate) fn all(&self) -> Value<'a> {
-        match (&self.element, &self.evaluation.doc) {
+        match (&self.element, self.evaluation.doc) {
             (Some(element), _) => element.clone(),
             (None, Doc::NotJson(_)) => Value::Bytes(self.evaluation.context.payload),
             (None, Doc::Object(json, _)) => Value::Json((*json).into()),

@@ -1,10 +1,9 @@
 //! From expressions to values.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use super::ast::{Case, CastTo, Expr, Operator, Query, Selected, Selection};
-use super::compare::{equal, order};
+use super::compare::{equal, holds};
 use super::context::Scope;
 use super::decimal::{Decimal, Rounding};
 use super::error::SqlRunError;
@@ -109,17 +108,13 @@ fn logic<'a>(expr: &'a Expr, scope: &Scope<'a>) -> Evaluated<'a> {
 }
 
 fn operate<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, scope: &Scope<'a>) -> Evaluated<'a> {
-    let truth = |truth: Option<bool>| truth.map_or(Value::Undefined, Value::Boolean);
-    let ordered = |wanted: fn(Ordering) -> bool| truth(order(&left, &right).map(wanted));
+    if matches!(operator, Operator::Equal | Operator::NotEqual) {
+        charge_comparison(&left, &right, scope)?;
+    }
     Ok(match operator {
-        Operator::Equal | Operator::NotEqual => {
-            charge_comparison(&left, &right, scope)?;
-            truth(equal(&left, &right).map(|is_equal| is_equal == (operator == Operator::Equal)))
+        operator if operator.is_comparison() => {
+            holds(operator, &left, &right).map_or(Value::Undefined, Value::Boolean)
         }
-        Operator::Less => ordered(Ordering::is_lt),
-        Operator::LessEqual => ordered(Ordering::is_le),
-        Operator::Greater => ordered(Ordering::is_gt),
-        Operator::GreaterEqual => ordered(Ordering::is_ge),
         Operator::In => {
             charge_comparison(&left, &right, scope)?;
             match (left.kind(), right.elements()) {
@@ -136,9 +131,7 @@ fn operate<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, scope: &Sc
                 _ => Value::Undefined,
             }
         }
-        Operator::Add | Operator::Divide | Operator::Multiply | Operator::Remainder | Operator::Subtract => {
-            compute(operator, &left, &right)
-        }
+        _ => compute(operator, &left, &right),
     })
 }
 

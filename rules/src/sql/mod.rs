@@ -11,6 +11,7 @@ mod decimal;
 mod error;
 mod evaluate;
 mod functions;
+mod glance;
 mod json;
 mod lex;
 mod limits;

@@ -9,6 +9,7 @@ use super::action::Action;
 use super::context::{Context, Evaluation, Functions, Scope};
 use super::error::{SqlError, SqlRunError};
 use super::functions::{base64, uuid};
+use super::json::Doc;
 use super::limits::ACTIONS_MAX;
 use super::outcome::{SqlFailure, SqlOutcome};
 use super::parse::Parsed;
@@ -82,6 +83,9 @@ impl SqlRule {
         snapshot: &dyn Snapshot,
         functions: &dyn Functions,
     ) -> Result<SqlOutcome, SqlRunError> {
+        if self.statement.refuses_at_a_glance(&message.payload) {
+            return Ok(SqlOutcome::default());
+        }
         self.run_with(&Context::of_message(message, self.name.as_str(), snapshot, functions))
     }
 
@@ -90,7 +94,8 @@ impl SqlRule {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_with(&self, context: &Context<'_>) -> Result<SqlOutcome, SqlRunError> {
-        let evaluation = Evaluation::new(context);
+        let doc = Doc::read(context.payload);
+        let evaluation = Evaluation::new(context, &doc);
         let mut outcome = SqlOutcome::default();
         match self.statement.evaluate_with(&evaluation) {
             Ok(None) => return Ok(outcome),
@@ -138,7 +143,8 @@ impl SqlRule {
     /// once for a message, with all of them.
     pub fn run_error_action(&self, context: &Context<'_>, failures: Vec<SqlFailure>) -> SqlOutcome {
         let mut outcome = SqlOutcome { fired: true, effects: Vec::new(), failures };
-        let evaluation = Evaluation::new(context);
+        let doc = Doc::read(context.payload);
+        let evaluation = Evaluation::new(context, &doc);
         self.report(&evaluation, &mut outcome);
         outcome
     }

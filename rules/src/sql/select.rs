@@ -70,7 +70,7 @@ fn copy_members(
     fields: &Fields<'_>,
     json: &mut Vec<u8>,
 ) -> Result<(), SqlRunError> {
-    let (text, members) = match &evaluation.doc {
+    let (text, members) = match evaluation.doc {
         Doc::Object(text, members) => (text, members.as_slice()),
         Doc::NotJson(error) => return Err(SqlRunError::NoObject(error.to_string())),
         Doc::Other(_) => return Err(SqlRunError::NoObject("an array or a scalar".to_owned())),

@@ -6,6 +6,8 @@ use super::ast::Selection;
 use super::context::{Context, Evaluation, Scope};
 use super::error::{SqlError, SqlRunError};
 use super::evaluate::passes;
+use super::glance::Glance;
+use super::json::Doc;
 use super::lex::Place;
 use super::limits::SQL_BYTES_MAX;
 use super::parse::{Parsed, Parser};
@@ -18,6 +20,7 @@ use crate::topic::LevelFilter;
 pub struct Statement {
     filter: Option<LevelFilter>,
     selection: Selection,
+    glances: Vec<Glance>,
 }
 
 impl Statement {
@@ -43,7 +46,8 @@ impl Statement {
             basic_ingest::check_filter(&text).map_err(|message| place.error(message))?;
         }
         let condition = parser.condition()?;
-        Ok(Self { filter, selection: Selection { what, condition } })
+        let glances = Glance::all_of(condition.as_ref());
+        Ok(Self { filter, selection: Selection { what, condition }, glances })
     }
 
     /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
@@ -56,7 +60,15 @@ impl Statement {
     /// # Errors
     /// Says which limit was reached, or what could not be read or called.
     pub fn evaluate(&self, context: &Context<'_>) -> Result<Option<Output>, SqlRunError> {
-        self.evaluate_with(&Evaluation::new(context))
+        if self.refuses_at_a_glance(context.payload) {
+            return Ok(None);
+        }
+        self.evaluate_with(&Evaluation::new(context, &Doc::read(context.payload)))
+    }
+
+    /// Whether WHERE cannot be true, as far as can be told without reading the whole payload.
+    pub(crate) fn refuses_at_a_glance(&self, payload: &[u8]) -> bool {
+        self.glances.iter().any(|glance| glance.refuses(payload))
     }
 
     /// The same, with a payload that was read before.

@@ -98,11 +98,7 @@ impl<'text> Scanner<'text> {
                 return self.fail("a member's name was expected");
             }
             let name = self.string()?;
-            if self.peek_token() != b':' {
-                return self.fail("`:` was expected");
-            }
-            self.at += 1;
-            let value = self.value(depth + 1)?;
+            let value = self.member_value(depth + 1)?;
             found(name, value);
             match self.peek_token() {
                 b',' => self.at += 1,
@@ -112,6 +108,15 @@ impl<'text> Scanner<'text> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Passes what stands behind the name of a member: a colon, and the value, whose text it gives.
+    pub(crate) fn member_value(&mut self, depth: usize) -> Scan<&'text str> {
+        if self.peek_token() != b':' {
+            return self.fail("`:` was expected");
+        }
+        self.at += 1;
+        self.value(depth)
     }
 
     /// Passes an array, which begins here, and calls `found` for each element.

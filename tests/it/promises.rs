@@ -16,7 +16,7 @@ const SLOW: &str = r#"
     on_message("ask", "ask");
     fn work(msg) {
         let n = 0;
-        while n < 60000 { n += 1; }
+        while n < 30000 { n += 1; }
         add("worked");
         publish("next", msg.payload, #{ qos: 1 });
     }

@@ -33,7 +33,7 @@ pub mod topic;
 mod trigger;
 
 pub use dry_run::DryRun;
-pub use effect::{Effect, LogLevel, Outcome, PublishProperties, Webhook};
+pub use effect::{Effect, LogLevel, Outcome, PartFailure, PublishProperties, Webhook};
 pub use engine::{Engine, Library};
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Batch, Change, ChangeKind, Event, Lifecycle, Message, Tick};

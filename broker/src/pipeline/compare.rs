@@ -94,7 +94,7 @@ impl Comparer {
         if draft.is_empty() && active.is_empty() {
             return;
         }
-        let failed = |runs: &[DryRun]| u64::from(runs.iter().any(|run| run.result.is_err()));
+        let failed = |runs: &[DryRun]| u64::from(runs.iter().any(|run| run.error().is_some()));
         self.comparison.matched += 1;
         self.comparison.draft_failed += failed(&draft);
         self.comparison.active_failed += failed(&active);

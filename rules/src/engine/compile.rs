@@ -122,7 +122,7 @@ impl Engine {
             on: On::Message(filter.clone()),
             handling: Handling::default(),
             handler: SQL_HANDLER.to_owned(),
-            line: 1,
+            line: sql.statement().line(),
         };
         Ok(Rule {
             name: name.clone(),

@@ -15,6 +15,7 @@ use crate::topic::LevelFilter;
 /// A statement of AWS IoT SQL, version 2016-03-23, read and checked.
 #[derive(Clone, Debug)]
 pub struct Statement {
+    pub(crate) place: Place,
     filter: Option<LevelFilter>,
     selection: Selection,
 }
@@ -33,6 +34,7 @@ impl Statement {
 
     /// Reads a statement, and leaves what follows it.
     pub(crate) fn read(parser: &mut Parser<'_>) -> Parsed<Self> {
+        let place = parser.place();
         parser.word("SELECT")?;
         let what = parser.selected()?;
         let mut filter = None;
@@ -41,12 +43,17 @@ impl Statement {
             filter = Some(LevelFilter::parse(&text).map_err(|error| place.error(error.to_string()))?);
         }
         let condition = parser.condition()?;
-        Ok(Self { filter, selection: Selection { what, condition } })
+        Ok(Self { place, filter, selection: Selection { what, condition } })
     }
 
     /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
     pub fn filter(&self) -> Option<&LevelFilter> {
         self.filter.as_ref()
+    }
+
+    /// The line of the file where it begins.
+    pub(crate) fn line(&self) -> usize {
+        self.place.line
     }
 
     /// What it makes of a message: `None` if WHERE is anything but true. The topic is not compared with FROM.

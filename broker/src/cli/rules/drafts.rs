@@ -48,8 +48,10 @@ fn print_difference(difference: &Value) -> anyhow::Result<()> {
     println!("\nevent {}", difference["event"]);
     for (who, runs) in [("active", &difference["active"]), ("draft ", &difference["draft"])] {
         for run in runs.as_array().into_iter().flatten() {
-            let asked = if run["error"].is_null() { &run["effects"] } else { &run["error"] };
-            println!("  {who} {}: {}", text(&run["handler"]), serde_json::to_string(asked)?);
+            // Both are there where actions of a statement failed beside others.
+            for asked in [&run["effects"], &run["error"]].into_iter().filter(|asked| !asked.is_null()) {
+                println!("  {who} {}: {}", text(&run["handler"]), serde_json::to_string(asked)?);
+            }
         }
         if runs.as_array().is_none_or(Vec::is_empty) {
             println!("  {who} does not listen to it");

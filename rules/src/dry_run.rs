@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::effect::Outcome;
+use crate::effect::{Effect, Outcome};
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::event::{Event, Kind};
@@ -58,31 +58,43 @@ impl Engine {
 }
 
 impl DryRun {
-    /// As JSON: `on`, `handler`, and `effects` or `error`.
+    /// As JSON: `on`, `handler`, and `effects` or `error`; both where a part of it failed.
     pub fn to_json(&self) -> Value {
         match &self.result {
-            Ok(outcome) => json!({
-                "on": self.on, "handler": self.handler, "operations": outcome.operations,
-                "effects": outcome.effects.iter().map(crate::Effect::to_json).collect::<Vec<_>>(),
-            }),
-            Err(error) => json!({
-                "on": self.on, "handler": self.handler,
-                "error": { "message": error.message, "line": error.line, "column": error.column },
-            }),
+            Ok(outcome) => {
+                let mut run = json!({
+                    "on": self.on, "handler": self.handler, "operations": outcome.operations,
+                    "effects": outcome.effects.iter().map(Effect::to_json).collect::<Vec<_>>(),
+                });
+                if let Some(failure) = &outcome.failure {
+                    run["error"] = error_json(&failure.error);
+                }
+                run
+            }
+            Err(error) => json!({ "on": self.on, "handler": self.handler, "error": error_json(error) }),
+        }
+    }
+
+    /// Why it failed, in whole or in part.
+    pub fn error(&self) -> Option<&RunError> {
+        match &self.result {
+            Ok(outcome) => outcome.failure.as_ref().map(|failure| &failure.error),
+            Err(error) => Some(error),
         }
     }
 
     /// Whether another version's handlers ask for the same. Where in the source an error is does not matter.
     pub fn ask_the_same(left: &[DryRun], right: &[DryRun]) -> bool {
-        let effects = |runs: &[DryRun]| {
-            let wanted = runs.iter().map(|run| match &run.result {
-                Ok(outcome) => Ok(outcome.effects.clone()),
-                Err(error) => Err(error.message.clone()),
-            });
-            wanted.collect::<Vec<_>>()
-        };
-        effects(left) == effects(right)
+        fn asked(run: &DryRun) -> (&[Effect], Option<&str>) {
+            let effects = run.result.as_ref().map_or(&[][..], |outcome| &outcome.effects);
+            (effects, run.error().map(|error| error.message.as_str()))
+        }
+        left.iter().map(asked).eq(right.iter().map(asked))
     }
+}
+
+fn error_json(error: &RunError) -> Value {
+    json!({ "message": error.message, "line": error.line, "column": error.column })
 }
 
 /// Whether an event sets off a trigger. A tick sets off all that wait for a time: it does not say whose it is.

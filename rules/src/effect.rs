@@ -4,15 +4,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::error::RunError;
 use crate::leaderboard::BoardChange;
 
-/// The result of a run that went well: perform all effects, in order, or none.
+/// The result of a run that has something to do: perform all effects, in order, or none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outcome {
     /// What to do, in the order the handler asked for it.
     pub effects: Vec<Effect>,
     /// How many steps of the interpreter it took.
     pub operations: u64,
+    /// What failed although there is something to do: actions of a statement, each of which is for itself. Of a script
+    /// there is no such thing.
+    pub failure: Option<Box<PartFailure>>,
+}
+
+/// Actions of a statement that failed, beside others that did not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PartFailure {
+    /// What failed, where and why.
+    pub error: RunError,
+    /// The actions that are among the effects, as they are written: what is not to be done once more.
+    pub done: Vec<String>,
+    /// Whether the error action is among the effects: what failed is its business then.
+    pub is_told: bool,
 }
 
 /// One thing to do.

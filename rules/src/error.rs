@@ -59,6 +59,13 @@ pub struct RunError {
     pub kind: RunErrorKind,
 }
 
+impl RunErrorKind {
+    /// Whether the run went on for so long that it held others up.
+    pub fn is_overrun(self) -> bool {
+        matches!(self, Self::Deadline | Self::Limit("operations_max" | "WORK_BYTES_MAX"))
+    }
+}
+
 /// Which kind of failure ended a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -114,12 +121,16 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(source: &str, position: Position) -> Self {
+        Self::at(source, position.line().unwrap_or(0), position.position().unwrap_or(0))
+    }
+
+    /// The place at a line and a column, from 1.
+    pub(crate) fn at(source: &str, line: usize, column: usize) -> Self {
         /// A generated file may have one endless line.
         const LINE_CHARS_MAX: usize = 240;
-        let line = position.line().unwrap_or(0);
         let text = line.checked_sub(1).and_then(|index| source.lines().nth(index)).unwrap_or_default();
         let source_line = text.trim_end().chars().take(LINE_CHARS_MAX).collect();
-        Self { line, column: position.position().unwrap_or(0), source_line }
+        Self { line, column, source_line }
     }
 }
 

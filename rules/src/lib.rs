@@ -38,7 +38,7 @@ mod trigger;
 
 pub use basic_ingest::{BASIC_INGEST_PREFIX, BasicIngest};
 pub use dry_run::DryRun;
-pub use effect::{Effect, LogLevel, Outcome, PublishProperties, Webhook};
+pub use effect::{Effect, LogLevel, Outcome, PartFailure, PublishProperties, Webhook};
 pub use engine::{Engine, Library};
 pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Batch, Change, ChangeKind, Event, Lifecycle, Message, Tick};

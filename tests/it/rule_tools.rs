@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, eventually, run_server};
+use pointsman_tests::{Client, Operator, ServerProcess, TestServer, eventually, run_server};
 use serde_json::{Value, json};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_server");
@@ -26,49 +26,6 @@ const PICKY: &str = r#"
         publish("out", `${text} ${count}`, #{ qos: 1 });
     }
 "#;
-
-/// A server with one rule, and its operator.
-struct Operator {
-    server: TestServer,
-}
-
-impl Operator {
-    async fn with_rule(name: &str, text: &str) -> Operator {
-        let server = TestServer::builder().without_bundled_rules().rule(name, text).start().await;
-        Operator { server }
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        let answer = self.server.operator().get(path).await;
-        assert_eq!(answer.status.as_u16(), 200, "{path}: {answer:?}");
-        answer.json()
-    }
-
-    async fn post(&self, path: &str, body: &str) -> Answer {
-        self.server.operator().post(path, body.to_owned()).await
-    }
-
-    async fn put(&self, path: &str, body: &str) -> Answer {
-        self.server.operator().put(path, body.to_owned()).await
-    }
-
-    /// A client that hears what rules say.
-    async fn listener(&self) -> Client {
-        let mut client = self.server.mqtt("listener").await;
-        client.subscribe("out", QoS::AtLeastOnce).await;
-        client
-    }
-
-    /// Waits for so many dead letters and gives them.
-    async fn letters(&self, count: usize) -> Vec<Value> {
-        eventually(&format!("there are {count} dead letters"), async || {
-            let answer = self.get("/api/dead-letters").await;
-            let letters = answer["letters"].as_array().cloned().unwrap_or_default();
-            if letters.len() == count { Ok(letters) } else { Err(answer) }
-        })
-        .await
-    }
-}
 
 async fn ask(client: &mut Client) -> String {
     client.publish("ask", "").await;
@@ -224,7 +181,7 @@ async fn dead_letters_are_bounded_and_purged() {
     let limit = |config: &mut pointsman_config::Config| config.rules.dead_letters_max = 3;
     let server =
         TestServer::builder().without_bundled_rules().rule("case", PICKY).config(limit).start().await;
-    let operator = Operator { server };
+    let operator = Operator::of(server);
     let mut client = operator.listener().await;
     for index in 0..5 {
         client.publish("in", format!("bad {index}")).await;
@@ -250,7 +207,7 @@ async fn a_suspended_rule_is_resumed_by_the_operator() {
     let rule = "on_message(\"in\", \"f\");\nfn f(msg) { if msg.text() == \"fall\" { loop { } } publish(\"out\", msg.text(), #{ qos: 1 }); }";
     let limit = |config: &mut pointsman_config::Config| config.rules.overruns_max = 1;
     let server = TestServer::builder().without_bundled_rules().rule("case", rule).config(limit).start().await;
-    let operator = Operator { server };
+    let operator = Operator::of(server);
     let mut client = operator.listener().await;
     client.publish("in", "fall").await;
     eventually("the rule is suspended", async || {
@@ -352,72 +309,4 @@ async fn tests_and_single_runs_need_no_server() {
     write("event.json", r#"{ "kind": "message" }"#);
     let output = pointsman(&arguments, folder.path()).await;
     assert!(!output.status.success() && output.stderr.contains("missing field `topic`"), "{output:?}");
-}
-
-#[tokio::test]
-async fn a_draft_is_compared_on_what_was_recorded() {
-    let operator = Operator::with_rule("case", PICKY).await;
-    let mut client = operator.listener().await;
-    for word in ["good", "bad", "good"] {
-        client.publish("in", word).await;
-    }
-    operator.letters(1).await;
-    let replay = async |draft: &str| {
-        let answer = operator.post("/api/rules/case/replay?since=1h", draft).await;
-        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
-        answer.json()
-    };
-    let same = replay(PICKY).await;
-    assert_eq!(
-        (&same["matched"], &same["same"], &same["activeFailed"]),
-        (&json!(3), &json!(3), &json!(1)),
-        "{same}"
-    );
-    let other = replay(&PICKY.replace("!= \"good\"", "== \"\"")).await;
-    assert_eq!((&other["different"], &other["draftFailed"]), (&json!(1), &json!(0)), "{other}");
-    let difference = &other["differences"][0];
-    assert_eq!(
-        (&difference["event"]["payload"], &difference["active"][0]["error"]["message"]),
-        (&json!("bad"), &json!("it is bad"))
-    );
-    assert_eq!(difference["draft"][0]["effects"][1]["payload"], "bad 3");
-    assert_eq!(client.recv_on("out").await.text(), "good 1");
-    assert_eq!(client.recv_on("out").await.text(), "good 2");
-    client.expect_silence().await;
-    operator.letters(1).await;
-    let none = operator.post("/api/rules/case/replay?since=0s", PICKY).await.json();
-    assert_eq!(none["matched"], 0, "{none}");
-    let wrong = operator.post("/api/rules/case/replay", "fn x() {").await;
-    assert_eq!(wrong.status.as_u16(), 422, "{wrong:?}");
-}
-
-#[tokio::test]
-async fn a_draft_is_compared_on_what_comes() {
-    let operator = Operator::with_rule("case", PICKY).await;
-    let mut client = operator.listener().await;
-    // It listens to more than the active version does, and at QoS 0.
-    let draft = PICKY.replace(
-        "on_message(\"in\", \"take\");",
-        "on_message(\"in\", \"take\"); on_message(\"more\", \"take\");",
-    );
-    let shadow = operator.post("/api/rules/case/shadow?for=3s", &draft);
-    let traffic = async {
-        for _ in 0..20 {
-            client.publish("in", "good").await;
-            client.send("more", "good").await;
-            client.recv_on("out").await;
-        }
-    };
-    let (answer, ()) = tokio::join!(shadow, traffic);
-    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
-    let found = answer.json();
-    // What came before it had begun it has not seen.
-    let count = |name: &str| found[name].as_u64().expect("a count");
-    assert!(count("same") > 0 && count("different") > 0, "{found}");
-    assert_eq!(count("matched"), count("same") + count("different"), "{found}");
-    assert!(
-        found["differences"].as_array().expect("a list").iter().all(|it| it["event"]["topic"] == "more"),
-        "{found}"
-    );
-    client.expect_silence().await;
 }

@@ -5,17 +5,18 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use pointsman_rules::leaderboard::{BoardChange, BoardRow};
-use pointsman_rules::{Effect, LogLevel, RunError};
+use pointsman_rules::{Effect, LogLevel, PartFailure, RunError};
 use rustc_hash::FxBuildHasher;
 use tracing::{debug, error, info, warn};
 
 use super::Pipeline;
+use super::dead_letters::Failed;
 use super::outbox::{Afterwards, Asker, NOTIFY_PREFIX, Notification};
 use super::route::HOPS_MAX;
 use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
 use super::wanted::BUS_PREFIX;
-use super::worker::Desk;
+use super::worker::{Desk, refusal};
 use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along, is_for_rule};
 use crate::store::Write;
 
@@ -95,7 +96,7 @@ impl Interests {
 
 impl Pipeline {
     /// Sorts a run's effects into the commit, all or none. An effect on a table of the server's own fails the run.
-    pub(super) fn commit_effects(
+    fn commit_effects(
         &self,
         job: &Job<'_>,
         effects: Vec<Effect>,
@@ -121,7 +122,7 @@ impl Pipeline {
         let since = commit.writes.len();
         let interests = &mut desk.interests;
         let rule = job.rule.rule.name.as_str();
-        let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id());
+        let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id(), job.done.len());
         for effect in effects {
             match effect {
                 Effect::Put { table, .. } | Effect::Delete { table, .. }
@@ -225,28 +226,30 @@ impl Pipeline {
         })
     }
 
-    /// What a failed run leaves: nothing of its own, and the event among the dead letters.
-    pub(super) fn commit_failure(
+    /// Runs a job's event, and sorts what it asks for into the commit. What failed of it beside that, if anything did, is
+    /// for the caller.
+    pub(super) fn perform(
         &self,
         job: &Job<'_>,
-        error: &RunError,
-        variables: Vec<(String, String)>,
         commit: &mut Commit,
-    ) {
+        desk: &mut Desk,
+    ) -> Result<Option<Box<PartFailure>>, Box<RunError>> {
+        let rule = &job.rule.rule;
+        let outcome = self.engine.run_rest(rule, job.trigger, &job.event, &desk.tables, &job.done)?;
+        self.commit_effects(job, outcome.effects, commit, desk)
+            .map_err(|message| Box::new(refusal(job, message)))?;
+        Ok(outcome.failure)
+    }
+
+    /// Tells of a failure.
+    pub(super) fn note_failure(&self, error: &RunError) {
         self.telemetry.rule_failures_total.add(1);
         error!(rule = %error.rule, version = %error.version, handler = %error.handler, "a rule failed\n{error}");
-        self.add_dead_letter(job, error, variables, commit);
     }
 
     /// Puts an event among the dead letters.
-    pub(super) fn add_dead_letter(
-        &self,
-        job: &Job<'_>,
-        error: &RunError,
-        variables: Vec<(String, String)>,
-        commit: &mut Commit,
-    ) {
-        let (writes, dropped) = self.dead_letters.keep(job, error, variables);
+    pub(super) fn add_dead_letter(&self, job: &Job<'_>, failed: Failed<'_>, commit: &mut Commit) {
+        let (writes, dropped) = self.dead_letters.keep(job, failed);
         self.telemetry.dead_letters_dropped_total.add(dropped as u64);
         commit.writes.extend(writes);
     }

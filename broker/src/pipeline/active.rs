@@ -34,7 +34,7 @@ pub(crate) struct ActiveRule {
 
 impl ActiveRule {
     pub(crate) fn new(rule: Arc<Rule>) -> ActiveRule {
-        let keys = rule.triggers.iter().map(|trigger| key(&rule, trigger)).collect();
+        let keys = rule.triggers.iter().map(|trigger| trigger_key(&rule, trigger)).collect();
         let begins = rule.triggers.iter().map(|_| AtomicU64::new(0)).collect();
         ActiveRule { rule, strikes: AtomicU32::new(0), suspended: AtomicBool::new(false), keys, begins }
     }
@@ -96,7 +96,8 @@ impl ActiveRule {
     }
 }
 
-fn key(rule: &Rule, Trigger { on, handler, .. }: &Trigger) -> TriggerKey {
+/// What the log calls a trigger of a rule.
+pub(super) fn trigger_key(rule: &Rule, Trigger { on, handler, .. }: &Trigger) -> TriggerKey {
     let hash = crc32fast::hash(format!("{on} {handler}").as_bytes());
     TriggerKey { rule: rule.name.to_string(), trigger: (hash & 0xffff) as u16 }
 }

@@ -1,5 +1,7 @@
 //! Messages that a rule takes several at a time: they grow here into a batch, which then is a unit of work.
 
+mod growing;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,8 +16,10 @@ use super::{Pipeline, monotonic, spawn};
 use crate::mqtt::Envelope;
 use crate::store::Seq;
 
+pub(super) use growing::{Growing, Grown};
+
 /// Messages that may be in growing batches; beyond, all batches are complete as they are.
-const WAITING_MAX: usize = 100_000;
+pub(super) const WAITING_MAX: usize = 100_000;
 /// Without batches the thread looks this often whether it is still needed.
 const REST: Duration = Duration::from_secs(1);
 
@@ -37,7 +41,7 @@ pub(super) struct Batches {
 
 #[derive(Debug, Default)]
 struct Inner {
-    growing: HashMap<Which, Growing>,
+    growing: HashMap<Which, Dated>,
     waiting: usize,
     closed: bool,
 }
@@ -45,11 +49,11 @@ struct Inner {
 /// The version of a rule, its trigger, and what keeps its events in order.
 type Which = (usize, usize, Key);
 
+/// A batch, and when it is complete at the latest.
 #[derive(Debug)]
-struct Growing {
+struct Dated {
     rule: Arc<ActiveRule>,
-    items: Vec<Item>,
-    bytes: usize,
+    batch: Growing<Item>,
     due: Duration,
 }
 
@@ -84,28 +88,19 @@ impl Pipeline {
         let which = (Arc::as_ptr(rule).addr(), trigger, key);
         let entry = inner.growing.entry(which);
         let is_new = matches!(entry, Entry::Vacant(_));
-        let batch = entry.or_insert_with(|| Growing {
+        let dated = entry.or_insert_with(|| Dated {
             rule: Arc::clone(rule),
-            items: Vec::new(),
-            bytes: 0,
+            batch: Growing::default(),
             due: monotonic() + limits.delay_max,
         });
-        // What would make it too large begins the next.
-        let overflows = !batch.items.is_empty() && batch.bytes + bytes > limits.bytes_max;
-        let before = overflows.then(|| {
-            let items = std::mem::take(&mut batch.items);
-            batch.bytes = 0;
-            batch.due = monotonic() + limits.delay_max;
-            items
-        });
-        batch.items.push(item);
-        batch.bytes += bytes;
-        let complete = batch.items.len() >= limits.messages_max || batch.bytes >= limits.bytes_max;
-        if let Some(items) = before {
+        let grown = dated.batch.add(item, bytes, &limits);
+        if let Some(items) = grown.before {
+            dated.due = monotonic() + limits.delay_max;
             self.queue_batch(&mut inner, rule, trigger, key, items);
         }
-        if complete && let Some(batch) = inner.growing.remove(&which) {
-            self.queue_batch(&mut inner, rule, trigger, key, batch.items);
+        if let Some(items) = grown.full {
+            inner.growing.remove(&which);
+            self.queue_batch(&mut inner, rule, trigger, key, items);
         } else if full {
             self.complete_batches(&mut inner, Duration::MAX);
         } else if is_new {
@@ -118,9 +113,9 @@ impl Pipeline {
         let due: Vec<Which> =
             inner.growing.iter().filter(|(_, batch)| batch.due <= now).map(|(which, _)| *which).collect();
         for which in due {
-            if let Some(batch) = inner.growing.remove(&which) {
+            if let Some(mut dated) = inner.growing.remove(&which) {
                 let (_, trigger, key) = which;
-                self.queue_batch(inner, &batch.rule, trigger, key, batch.items);
+                self.queue_batch(inner, &dated.rule, trigger, key, dated.batch.take());
             }
         }
         inner.growing.values().map(|batch| batch.due).min()

@@ -63,6 +63,26 @@ pub struct DeadLetter {
     pub variables: BTreeMap<String, String>,
     /// The event, whole.
     pub event: Value,
+    /// The actions of a statement that were done all the same, as they are written: they are not done again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<String>,
+}
+
+/// How a run failed.
+pub(super) struct Failed<'a> {
+    /// Where and why.
+    pub(super) error: &'a RunError,
+    /// The variables that were in scope there.
+    pub(super) variables: Vec<(String, String)>,
+    /// The actions that were done all the same.
+    pub(super) done: Vec<String>,
+}
+
+impl Failed<'_> {
+    /// A run of which nothing was done, and no more is known.
+    pub(super) fn whole(error: &RunError) -> Failed<'_> {
+        Failed { error, variables: Vec::new(), done: Vec::new() }
+    }
 }
 
 /// Why dead letters cannot be read or removed.
@@ -183,12 +203,8 @@ impl DeadLetters {
     }
 
     /// What keeps the event of a failed run; the oldest letters go where there are too many. Says how many those are.
-    pub(super) fn keep(
-        &self,
-        job: &Job<'_>,
-        error: &RunError,
-        variables: Vec<(String, String)>,
-    ) -> (Vec<Write>, usize) {
+    pub(super) fn keep(&self, job: &Job<'_>, failed: Failed<'_>) -> (Vec<Write>, usize) {
+        let Failed { error, variables, done } = failed;
         let on = job.rule.rule.triggers[job.trigger].on.to_string();
         let mut letter = DeadLetter {
             id: id_of(job),
@@ -205,8 +221,9 @@ impl DeadLetters {
             hops: job.hops,
             variables: variables.into_iter().collect(),
             event: job.event.to_json(),
+            done,
         };
-        letter.failed(error, self.clock.now_ms());
+        letter.note_failure(error, self.clock.now_ms());
         self.put(&letter)
     }
 
@@ -243,7 +260,7 @@ impl DeadLetters {
 
 impl DeadLetter {
     /// Takes note of how it failed.
-    fn failed(&mut self, error: &RunError, now_ms: u64) {
+    fn note_failure(&mut self, error: &RunError, now_ms: u64) {
         self.rule.clone_from(&error.rule);
         self.version.clone_from(&error.version);
         self.handler.clone_from(&error.handler);

@@ -53,7 +53,7 @@ pub use activate::{ActivationError, SaveError};
 pub use active::{Checked, LoadError, RuleFile, check_rules, load_library, load_rule, rule_files};
 pub use bus::PutEventsError;
 pub use bus_replay::{BusReplay, BusReplayError, BusReplayRequest, BusReplayState};
-pub use compare::{Comparison, Difference};
+pub use compare::{Comparison, Difference, NotCompared};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
 pub use explain::{ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Sample};
 pub use ingest::Intake;

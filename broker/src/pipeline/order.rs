@@ -5,7 +5,7 @@ mod field;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use pointsman_rules::{On, OrderBy, Trigger};
+use pointsman_rules::{On, OrderBy, RuleName, Trigger};
 use rustc_hash::FxBuildHasher;
 
 use super::active::ActiveRule;
@@ -17,18 +17,22 @@ use crate::store::Seq;
 
 /// The key of what a rule does in order for one client, or for whatever else the text names.
 pub(super) fn key(rule: &ActiveRule, of: &str) -> Key {
+    key_for(&rule.rule.name, of)
+}
+
+fn key_for(rule: &RuleName, of: &str) -> Key {
     key_of(rule, (0_u8, of))
 }
 
-fn key_of(rule: &ActiveRule, what: impl Hash) -> Key {
+fn key_of(rule: &RuleName, what: impl Hash) -> Key {
     let mut hasher = FxBuildHasher.build_hasher();
-    rule.rule.name.as_str().hash(&mut hasher);
+    rule.as_str().hash(&mut hasher);
     what.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The key of a message for a trigger.
-pub(super) fn message_key(rule: &ActiveRule, trigger: &Trigger, envelope: &Envelope, index: usize) -> Key {
+/// The key of a message for a trigger of a rule.
+pub(super) fn message_key(rule: &RuleName, trigger: &Trigger, envelope: &Envelope, index: usize) -> Key {
     let message = envelope.message(index);
     match (&trigger.handling.order_by, &trigger.on) {
         (OrderBy::All, _) => key_of(rule, 1_u8),
@@ -49,7 +53,7 @@ pub(super) fn message_key(rule: &ActiveRule, trigger: &Trigger, envelope: &Envel
         }
         // What rules publish has no publisher of its own to wait for.
         (OrderBy::Publisher, _) if envelope.publisher() == SERVER => key_of(rule, (5_u8, message.topic())),
-        (OrderBy::Publisher, _) => key(rule, envelope.client_id()),
+        (OrderBy::Publisher, _) => key_for(rule, envelope.client_id()),
     }
 }
 
@@ -92,7 +96,7 @@ impl<'a> Units<'a> {
             if draft.trigger != trigger || !Arc::ptr_eq(&draft.rule, rule) {
                 continue;
             }
-            let its_key = || message_key(rule, &rule.rule.triggers[trigger], self.envelope, index);
+            let its_key = || message_key(&rule.rule.name, &rule.rule.triggers[trigger], self.envelope, index);
             if draft.is_one_key || draft.key == *key.get_or_insert_with(its_key) {
                 draft.indices.push(its_index);
                 draft.is_promised |= is_promised;
@@ -101,7 +105,7 @@ impl<'a> Units<'a> {
         }
         let its = &rule.rule.triggers[trigger];
         self.drafts.push(Draft {
-            key: key.unwrap_or_else(|| message_key(rule, its, self.envelope, index)),
+            key: key.unwrap_or_else(|| message_key(&rule.rule.name, its, self.envelope, index)),
             is_one_key: is_one_key(its, self.envelope),
             rule: Arc::clone(rule),
             trigger,

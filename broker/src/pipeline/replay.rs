@@ -1,5 +1,6 @@
 //! Replay: what a draft of a rule would make of the messages that the log holds.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,8 @@ use pointsman_rules::{Rule, RuleName};
 
 use super::active::{LoadError, compile_rule};
 use super::compare::{Comparer, Comparison};
-use super::route::spine_event;
-use super::unit::Texts;
 use super::{Pipeline, monotonic, on_own_stack};
-use crate::mqtt::envelope_of;
+use crate::mqtt::{Envelope, envelope_of};
 use crate::store::{ReadError, Seq};
 
 /// Events that are run at most.
@@ -34,37 +33,95 @@ pub enum DraftError {
     Log(#[from] ReadError),
 }
 
-impl Pipeline {
-    /// Runs a draft and the active version on the messages that the log holds since a time, in milliseconds. Both see the
-    /// tables as they are now; nothing is done.
-    pub fn replay(&self, name: &RuleName, source: &str, since_ms: u64) -> Result<Comparison, DraftError> {
-        let (draft, active) = self.draft(name, source)?;
-        on_own_stack(|| self.replay_here(Comparer::new(draft, active), since_ms))
-    }
+/// A replay that goes on.
+struct Replay<'a> {
+    pipeline: &'a Pipeline,
+    comparer: Comparer,
+    deadline: Duration,
+}
 
-    fn replay_here(&self, mut comparer: Comparer, since_ms: u64) -> Result<Comparison, DraftError> {
-        let deadline = monotonic() + TIME_MAX;
-        let mut texts = Texts::default();
-        for entry in self.store.replay(self.seq_at(since_ms)?)? {
+impl Replay<'_> {
+    fn run(&mut self, since_ms: u64, until_ms: u64) -> Result<(), ReadError> {
+        let store = &self.pipeline.store;
+        for entry in store.replay(self.pipeline.seq_at(since_ms)?)? {
             let (seq, record) = entry?;
-            let Some(envelope) = envelope_of(record, seq) else { continue };
-            for index in 0..envelope.len() {
-                if envelope.id(index).time_ms() < since_ms {
-                    continue;
-                }
-                if comparer.matched() == EVENTS_MAX {
-                    comparer.end_early(format!("{EVENTS_MAX} events are the most that are run at a time"));
-                    return Ok(comparer.comparison());
-                }
-                let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
-                comparer.look_at(self, &event);
-            }
-            if monotonic() > deadline {
-                comparer.end_early(format!("it may take {} seconds at most", TIME_MAX.as_secs()));
-                break;
+            if let Some(envelope) = envelope_of(record, seq)
+                && !self.run_envelope(&envelope, since_ms..=until_ms)
+            {
+                return Ok(());
             }
         }
-        Ok(comparer.comparison())
+        self.run_due(i64::try_from(until_ms).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Runs the messages of an envelope that lie within a time; `false` where the replay has to end.
+    fn run_envelope(&mut self, envelope: &Envelope, within: RangeInclusive<u64>) -> bool {
+        for index in 0..envelope.len() {
+            let time_ms = envelope.id(index).time_ms();
+            if !within.contains(&time_ms) {
+                continue;
+            }
+            let at_ms = i64::try_from(time_ms).unwrap_or(i64::MAX);
+            if !self.run_due(at_ms) || !self.goes_on() {
+                return false;
+            }
+            self.comparer.take_in(self.pipeline, envelope, index, at_ms);
+        }
+        true
+    }
+
+    /// Runs what is due by a time; `false` where the replay has to end.
+    fn run_due(&mut self, until_ms: i64) -> bool {
+        while self.comparer.next_due_ms().is_some_and(|due_ms| due_ms <= until_ms) {
+            if !self.goes_on() {
+                return false;
+            }
+            self.comparer.run_due(self.pipeline, until_ms);
+        }
+        true
+    }
+
+    /// Whether more may be run; if not, says why.
+    fn goes_on(&mut self) -> bool {
+        if self.comparer.ran() >= EVENTS_MAX {
+            self.comparer.end_early(format!("{EVENTS_MAX} events are the most that are run at a time"));
+        } else if monotonic() > self.deadline {
+            self.comparer.end_early(format!("it may take {} seconds at most", TIME_MAX.as_secs()));
+        } else {
+            return true;
+        }
+        false
+    }
+}
+
+impl Pipeline {
+    /// Runs a draft and the active version on the messages that the log holds since a time, in milliseconds, on the batches
+    /// that they make and at the times in between. Both see the tables as they are now; nothing is done.
+    pub fn replay(&self, name: &RuleName, source: &str, since_ms: u64) -> Result<Comparison, DraftError> {
+        let (draft, active) = self.draft(name, source)?;
+        let until_ms = self.clock.now_ms();
+        // What came before the first message is not recorded, so that times do not count either.
+        let from_ms = since_ms.max(self.first_time_ms()?.unwrap_or(since_ms)).min(until_ms);
+        let comparer = Comparer::new(draft, active, i64::try_from(from_ms).unwrap_or(i64::MAX));
+        on_own_stack(|| {
+            let mut replay = Replay { pipeline: self, comparer, deadline: monotonic() + TIME_MAX };
+            replay.run(since_ms, until_ms)?;
+            Ok(replay.comparer.comparison())
+        })
+    }
+
+    /// When the first message came that the log holds.
+    fn first_time_ms(&self) -> Result<Option<u64>, ReadError> {
+        Ok(self.message_behind(self.store.first())?.map(|(_, time_ms)| time_ms))
+    }
+
+    /// The first message behind a place of the log, if it is near, and its time.
+    fn message_behind(&self, seq: Seq) -> Result<Option<(Seq, u64)>, ReadError> {
+        Ok(self.store.replay(seq)?.take(PROBE_RECORDS).find_map(|entry| {
+            let (seq, record) = entry.ok()?;
+            Some((seq, envelope_of(record, seq)?.id(0).time_ms()))
+        }))
     }
 
     /// A draft of a rule, and the version of it that is active.
@@ -85,11 +142,7 @@ impl Pipeline {
         let (mut low, mut high) = (self.store.first(), self.store.durable_end() + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            let probe = self.store.replay(middle)?.take(PROBE_RECORDS).find_map(|entry| {
-                let (seq, record) = entry.ok()?;
-                Some((seq, envelope_of(record, seq)?.id(0).time_ms()))
-            });
-            match probe {
+            match self.message_behind(middle)? {
                 Some((seq, time_ms)) if time_ms < since_ms => low = seq + 1,
                 // Where no message says the time, it is looked for further up.
                 _ => high = middle,

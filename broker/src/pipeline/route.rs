@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pointsman_rules::{BasicIngest, Change, Event, Lifecycle, Message, On};
 use tracing::warn;
 
@@ -71,7 +72,7 @@ impl Pipeline {
             units.add(rule, trigger, index, is_promised);
             return;
         };
-        let key = order::message_key(rule, &rule.rule.triggers[trigger], envelope, index);
+        let key = order::message_key(&rule.rule.name, &rule.rule.triggers[trigger], envelope, index);
         let item = Item {
             envelope: envelope.clone(),
             index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -195,6 +196,19 @@ pub(super) fn logged_event(on: &On, envelope: &Envelope, index: usize, texts: &m
 /// A topic as rules see it: what is for one rule alone, without saying so.
 pub(super) fn seen_topic(topic: &str) -> &str {
     BasicIngest::of(topic).map_or(topic, |message| message.topic)
+}
+
+/// Whether a message of the spine is one to triggers of messages and batches: what carries events of buses and changes of rows
+/// is not.
+pub(super) fn is_plain(envelope: &Envelope, index: usize) -> bool {
+    let topic = envelope.message(index).topic();
+    envelope.publisher() != SERVER || !(topic.starts_with(CHANGES_PREFIX) || topic.starts_with(BUS_PREFIX))
+}
+
+/// A message as rules see it, with a payload of its own: it is kept for longer than its envelope.
+pub(super) fn kept_event(envelope: &Envelope, index: usize) -> Event {
+    let shared = message(envelope, index, &mut Texts::default());
+    Event::message(Message { payload: Bytes::copy_from_slice(&shared.payload), ..shared })
 }
 
 /// A message as rules see it.

@@ -1,21 +1,22 @@
 //! Shadow runs: what a draft of a rule would make of live traffic, beside the version that is active.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pointsman_rules::{On, RuleName, RuleSet};
 
 use super::compare::{Comparer, Comparison};
 use super::replay::DraftError;
-use super::route::spine_event;
-use super::unit::Texts;
 use super::wanted::{BUS_PREFIX, CHANGES_PREFIX};
 use super::{Pipeline, spawn};
 use crate::mqtt::Envelope;
 
 /// Envelopes that may wait to be looked at; what comes beyond is skipped and counted.
 const WAITING_MAX: usize = 256;
+/// Where nothing is due, the thread looks this often.
+const REST: Duration = Duration::from_secs(1);
 
 /// A draft that is being tried.
 pub(super) struct Shadow {
@@ -39,7 +40,7 @@ impl Pipeline {
     pub fn shadow(self: &Arc<Self>, name: &RuleName, source: &str) -> Result<ShadowRun, DraftError> {
         let (draft, active) = self.draft(name, source)?;
         let rules = std::iter::once(Arc::clone(&draft)).chain(active.clone()).collect();
-        let comparer = Arc::new(Mutex::new(Comparer::new(draft, active)));
+        let comparer = Arc::new(Mutex::new(Comparer::new(draft, active, self.now_ms())));
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let shadow = Arc::new(Shadow {
             name: name.clone(),
@@ -109,16 +110,27 @@ impl Drop for ShadowRun {
     }
 }
 
-/// Looks at what comes until nobody sends any more.
+/// Looks at what comes, and at what is due, until nobody sends any more.
 fn look(pipeline: &Pipeline, comparer: &Mutex<Comparer>, waiting: &Receiver<Envelope>) {
-    let mut texts = Texts::default();
-    while let Ok(envelope) = waiting.recv() {
-        for index in 0..envelope.len() {
-            let Some(event) = spine_event(&envelope, index, &mut texts) else { continue };
-            let mut comparer = lock(comparer);
-            comparer.look_at(pipeline, &event);
+    loop {
+        let next_ms = lock(comparer).next_due_ms().unwrap_or(i64::MAX);
+        let wait = u64::try_from(next_ms.saturating_sub(pipeline.now_ms())).unwrap_or(0);
+        match waiting.recv_timeout(Duration::from_millis(wait).min(REST)) {
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => run_due(pipeline, comparer),
+            Ok(envelope) => {
+                for index in 0..envelope.len() {
+                    run_due(pipeline, comparer);
+                    lock(comparer).take_in(pipeline, &envelope, index, pipeline.now_ms());
+                }
+            }
         }
     }
+}
+
+/// Runs what has fallen due.
+fn run_due(pipeline: &Pipeline, comparer: &Mutex<Comparer>) {
+    while lock(comparer).run_due(pipeline, pipeline.now_ms()) {}
 }
 
 fn lock(comparer: &Mutex<Comparer>) -> MutexGuard<'_, Comparer> {

@@ -50,7 +50,7 @@ pub(super) fn handled(key: &TriggerKey, scheduled_ms: i64) -> Write {
 }
 
 impl Pipeline {
-    fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         i64::try_from(self.clock.now_ms()).unwrap_or(i64::MAX)
     }
 
@@ -104,13 +104,17 @@ impl Pipeline {
 
     fn queue_tick(&self, rule: &Arc<ActiveRule>, trigger: usize, scheduled_ms: i64) {
         let key = rule.key(trigger);
-        // The same for the same time of the same trigger, whenever it is handled.
-        let tail = u128::from(crc32fast::hash(key.rule.as_bytes())) << 16 | u128::from(key.trigger);
-        let id = EventId::new(u64::try_from(scheduled_ms).unwrap_or(0), tail);
-        let events = Events::Time(Event::tick(Tick { scheduled_ms, id }), scheduled_ms);
+        let events = Events::Time(tick(&key, scheduled_ms), scheduled_ms);
         let lane = order::key(rule, &format!("time {}", key.trigger));
         self.submit(lane, Unit { rule: Arc::clone(rule), trigger, events, hops: 0, counted: None });
     }
+}
+
+/// The event of a time: the same for the same time of the same trigger, whenever it is handled.
+pub(super) fn tick(key: &TriggerKey, scheduled_ms: i64) -> Event {
+    let tail = u128::from(crc32fast::hash(key.rule.as_bytes())) << 16 | u128::from(key.trigger);
+    let id = EventId::new(u64::try_from(scheduled_ms).unwrap_or(0), tail);
+    Event::tick(Tick { scheduled_ms, id })
 }
 
 /// Of the times that have come since the last, those for which the rule is called.

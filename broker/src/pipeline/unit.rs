@@ -52,6 +52,8 @@ pub(crate) struct Job<'a> {
     pub(crate) hops: u8,
     /// What is written besides, however the run ends.
     pub(crate) note: Option<Write>,
+    /// The actions of a statement that were done for the event before.
+    pub(crate) done: Vec<String>,
 }
 
 /// Some of a unit's events, one after the other.
@@ -95,7 +97,7 @@ impl Unit {
                 event.clone()
             }
         };
-        Job { rule: &self.rule, trigger: self.trigger, event, hops: self.hops, note }
+        Job { rule: &self.rule, trigger: self.trigger, event, hops: self.hops, note, done: Vec::new() }
     }
 
     /// Where in the log what the event at `position` is made of lies, as far as it was promised.

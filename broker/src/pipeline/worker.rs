@@ -5,10 +5,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-use pointsman_rules::{RunError, RunErrorKind, Snapshot};
+use pointsman_rules::{PartFailure, RunError, RunErrorKind, Snapshot};
 use tracing::error;
 
 use super::act::{Commit, Interests};
+use super::dead_letters::Failed;
 use super::lanes::{Held, Key, LaneStats, Lanes};
 use super::send::{Batch, send};
 use super::snapshot::TurnSnapshot;
@@ -187,27 +188,46 @@ impl Pipeline {
         let message = format!(
             "the rule is suspended, and parked_messages_max ({max}) are put aside for suspended rules: mend the rule's file"
         );
-        self.add_dead_letter(job, &refusal(job, message), Vec::new(), commit);
+        self.add_dead_letter(job, Failed::whole(&refusal(job, message)), commit);
     }
 
     /// Runs one event and adds what comes of it to the commit.
     pub(super) fn evaluate(&self, job: &Job<'_>, commit: &mut Commit, desk: &mut Desk) {
-        let result = self.engine.run(&job.rule.rule, job.trigger, &job.event, &desk.tables);
-        let error = match result {
-            Ok(outcome) => match self.commit_effects(job, outcome.effects, commit, desk) {
-                Ok(()) => {
-                    self.telemetry.rule_runs_total.add(1);
-                    job.rule.behaved();
-                    commit.writes.extend(job.note.clone());
-                    desk.snapshot.end_run(&mut commit.writes);
-                    return;
+        match self.perform(job, commit, desk) {
+            Ok(None) => {
+                self.telemetry.rule_runs_total.add(1);
+                job.rule.behaved();
+            }
+            Ok(Some(failure)) => {
+                let PartFailure { error, done, is_told } = *failure;
+                self.note_failure(&error);
+                self.count_overrun(job, &error);
+                if !is_told {
+                    let failed = Failed { error: &error, variables: Vec::new(), done };
+                    self.add_dead_letter(job, failed, commit);
                 }
-                Err(message) => refusal(job, message),
-            },
-            Err(error) => *error,
-        };
-        // Only what holds other rules up counts: a size that some client's input reaches fails that input alone.
-        let overran = matches!(error.kind, RunErrorKind::Deadline | RunErrorKind::Limit("operations_max"));
+            }
+            Err(error) => {
+                self.note_failure(&error);
+                // What takes long to fail is not run again to look at it.
+                let variables = if self.count_overrun(job, &error) {
+                    Vec::new()
+                } else {
+                    let rule = &job.rule.rule;
+                    self.engine.variables_at_failure(rule, job.trigger, &job.event, &desk.tables)
+                };
+                desk.snapshot.forget_run();
+                self.add_dead_letter(job, Failed { variables, ..Failed::whole(&error) }, commit);
+            }
+        }
+        commit.writes.extend(job.note.clone());
+        desk.snapshot.end_run(&mut commit.writes);
+    }
+
+    /// Whether a failed run held others up; a rule that does so again and again is suspended. Only that counts: a size that
+    /// some client's input reaches fails that input alone.
+    fn count_overrun(&self, job: &Job<'_>, error: &RunError) -> bool {
+        let overran = error.kind.is_overrun();
         if overran && job.rule.overran(self.overruns_max) {
             error!(
                 rule = %job.rule.rule.name,
@@ -215,16 +235,7 @@ impl Pipeline {
                 self.overruns_max
             );
         }
-        // What takes long to fail is not run again to look at it.
-        let variables = if overran {
-            Vec::new()
-        } else {
-            self.engine.variables_at_failure(&job.rule.rule, job.trigger, &job.event, &desk.tables)
-        };
-        desk.snapshot.forget_run();
-        self.commit_failure(job, &error, variables, commit);
-        commit.writes.extend(job.note.clone());
-        desk.snapshot.end_run(&mut commit.writes);
+        overran
     }
 
     /// Keeps durable events for when their rule can handle them; others are given up, as nobody was promised them.

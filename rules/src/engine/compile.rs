@@ -128,7 +128,7 @@ impl Engine {
             on: On::Message(filter),
             handling: Handling::default(),
             handler: SQL_HANDLER.to_owned(),
-            line: 1,
+            line: sql.statement().line(),
         };
         Ok(Rule {
             name: name.clone(),

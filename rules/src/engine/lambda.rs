@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rhai::{AST, CallFnOptions, Dynamic, Scope};
 
 use super::{Engine, LibraryFile};
-use crate::error::explain;
+use crate::error::{Explained, explain};
 use crate::json;
-use crate::sql::Functions;
+use crate::sql::{FunctionError, Functions};
 use crate::state::{Guard, Names, State};
 
 /// The functions that one statement may call.
@@ -17,13 +17,14 @@ pub(super) struct LibraryFunctions<'run> {
 }
 
 impl Functions for LibraryFunctions<'_> {
-    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, String> {
+    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError> {
         // Whoever brings a statement along names the function by its ARN.
         let function = name.rsplit(':').next().unwrap_or(name);
         if !self.libraries.iter().any(|library| library.defines(function)) {
             return Err(format!(
                 "there is no function {function:?} in lib/: define it there, with one parameter"
-            ));
+            )
+            .into());
         }
         let limits = self.engine.limits();
         let argument = json::read(argument, limits)?;
@@ -43,7 +44,10 @@ impl Functions for LibraryFunctions<'_> {
             (argument,),
         );
         drop(Guard::leave(guard));
-        let value = called.map_err(|error| explain(error).message)?;
-        json::write(&value, limits.effect_bytes_max)
+        let value = called.map_err(|error| {
+            let Explained { message, kind, .. } = explain(error);
+            FunctionError { message, kind }
+        })?;
+        Ok(json::write(&value, limits.effect_bytes_max)?)
     }
 }

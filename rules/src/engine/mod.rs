@@ -5,6 +5,7 @@ pub(crate) mod compile;
 mod lambda;
 mod library;
 mod run;
+mod statement;
 
 use std::fmt;
 use std::time::Duration;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
 
 use super::Engine;
-use super::lambda::LibraryFunctions;
-use crate::effect::{Effect, LogLevel, Outcome};
-use crate::error::{Explained, Place, RunError, RunErrorKind, explain};
+use crate::effect::Outcome;
+use crate::error::{Explained, Place, RunError, explain};
 use crate::event::{Event, Kind};
 use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageEvent, TickEvent};
 use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
-use crate::sql::SqlRule;
 use crate::state::{Guard, Run, State, Stop, operations, watching};
 use crate::trigger::{On, Trigger};
 
@@ -32,10 +30,29 @@ impl Engine {
         event: &Event,
         snapshot: &Arc<dyn Snapshot>,
     ) -> Result<Outcome, Box<RunError>> {
+        self.run_rest(rule, trigger, event, snapshot, &[])
+    }
+
+    /// The same of a statement without the actions that were done for the event before, as [`PartFailure::done`](
+    /// crate::PartFailure::done) names them. Scripts do all or nothing, so that of a script there are none.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    ///
+    /// # Panics
+    /// As [`Engine::run`].
+    pub fn run_rest(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+        done: &[String],
+    ) -> Result<Outcome, Box<RunError>> {
         let trigger = &rule.triggers[trigger];
         let (ast, names) = match &rule.body {
             Body::Script { ast, names } => (&**ast, names),
-            Body::Sql(sql) => return self.run_sql(rule, trigger, sql, event, &**snapshot),
+            Body::Sql(sql) => return self.run_sql(rule, trigger, sql, event, &**snapshot, done),
         };
         let argument = argument(trigger, event);
         let run = Run {
@@ -67,7 +84,7 @@ impl Engine {
                 let fault = Explained { position: Position::NONE, function: None, message, kind };
                 Err(failure(rule, trigger, fault))
             }
-            (Ok(_), None) => Ok(Outcome { effects, operations }),
+            (Ok(_), None) => Ok(Outcome { effects, operations, failure: None }),
         }
     }
 }
@@ -89,39 +106,6 @@ impl Engine {
             return Vec::new();
         }
         watching(operations().saturating_sub(STEPS_WATCHED), || self.run(rule, trigger, event, snapshot)).1
-    }
-
-    /// Evaluates a statement. An action that fails stops no other, so it is a line in the log and no failure of the run.
-    fn run_sql(
-        &self,
-        rule: &Rule,
-        trigger: &Trigger,
-        sql: &SqlRule,
-        event: &Event,
-        snapshot: &dyn Snapshot,
-    ) -> Result<Outcome, Box<RunError>> {
-        let Kind::Message(shared) = &event.0 else {
-            panic!("the event is not one that {} listens to", trigger.on)
-        };
-        let functions = LibraryFunctions { engine: self, libraries: &rule.libraries };
-        match sql.run(&shared.message, snapshot, &functions) {
-            Ok(outcome) => {
-                let mut effects = outcome.effects;
-                effects.extend(outcome.failures.into_iter().map(|failure| Effect::Log {
-                    level: LogLevel::Error,
-                    text: format!("{} {}: {}", failure.action, failure.resource, failure.message),
-                }));
-                Ok(Outcome { effects, operations: 1 })
-            }
-            Err(error) => {
-                let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
-                Err(failure(
-                    rule,
-                    trigger,
-                    Explained { position: Position::NONE, function: None, message, kind },
-                ))
-            }
-        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The actions of a rule: what is written behind THEN and ON ERROR, and the effects it comes to.
 
+mod text;
+
 use super::context::Scope;
+use super::error::SqlRunError;
 use super::lex::Place;
 use super::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
 use super::outcome::SqlFailure;
@@ -10,12 +13,21 @@ use super::template::{FillError, Template};
 use super::value::Value;
 use crate::bus::{Entry, EntryError, PutContext, is_bus_name};
 use crate::effect::Effect;
+use crate::error::RunErrorKind;
 use crate::natives::{SUBJECT_CHARS_MAX, TABLE_NAME_LEN_MAX, is_notify_topic, is_table_name, parse_duration};
 use crate::topic::{excerpt, validate_topic};
 
 /// One action.
 #[derive(Clone, Debug)]
-pub(crate) enum Action {
+pub(crate) struct Action {
+    /// Where it begins.
+    place: Place,
+    what: What,
+}
+
+/// What an action asks for.
+#[derive(Clone, Debug)]
+enum What {
     /// `DELETE FROM 'table' KEY '…' [SORT '…']`
     Delete(Row),
     /// `EVENT SOURCE '…' TYPE '…' [BUS '…']`
@@ -36,9 +48,43 @@ pub(crate) struct Row {
     sort: Option<Template>,
 }
 
+/// Why an action cannot be asked for.
+struct Refusal {
+    message: String,
+    kind: RunErrorKind,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self { message, kind: RunErrorKind::Thrown }
+    }
+}
+
+impl From<SqlRunError> for Refusal {
+    fn from(error: SqlRunError) -> Self {
+        Self { message: error.to_string(), kind: error.kind() }
+    }
+}
+
 impl Action {
     /// Reads one action.
     pub(crate) fn parse(parser: &mut Parser<'_>) -> Parsed<Self> {
+        let place = parser.place();
+        Ok(Self { place, what: What::parse(parser)? })
+    }
+
+    /// What it asks for, given what was selected.
+    pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, SqlFailure> {
+        self.what.effect(scope, output).map_err(|Refusal { message, kind }| {
+            let (action, resource) = self.what.names();
+            let Place { line, column } = self.place;
+            SqlFailure { action, resource: resource.to_owned(), message, kind, line, column }
+        })
+    }
+}
+
+impl What {
+    fn parse(parser: &mut Parser<'_>) -> Parsed<Self> {
         if parser.take_word("REPUBLISH")? {
             return republish(parser);
         }
@@ -67,12 +113,7 @@ impl Action {
         parser.expected("REPUBLISH, TABLE, DELETE, EVENT or NOTIFY")
     }
 
-    /// What it asks for, given what was selected.
-    pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, SqlFailure> {
-        self.try_effect(scope, output).map_err(|message| self.failure(message))
-    }
-
-    fn try_effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, String> {
+    fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, Refusal> {
         match self {
             Self::Delete(row) => {
                 let (table, hash, sort) = row.fill(scope)?;
@@ -81,30 +122,17 @@ impl Action {
             Self::Event { source, detail_type, bus } => {
                 let source = label(source, scope, "source")?;
                 let detail_type = label(detail_type, scope, "type")?;
-                put_event(source, detail_type, bus.clone(), scope, output)
+                Ok(put_event(source, detail_type, bus.clone(), scope, output)?)
             }
             Self::Notify { topic, subject } => {
                 let topic = fill(topic, scope)?;
                 let subject = subject.as_ref().map(|subject| fill(subject, scope)).transpose()?;
-                notify(topic, subject, output)
+                Ok(notify(topic, subject, output)?)
             }
             Self::Republish { topic, is_reserved, qos, retain } => {
                 let topic = fill(topic, scope)?;
                 validate_topic(&topic).map_err(|error| error.to_string())?;
-                if topic.starts_with('$') && !is_reserved {
-                    let topic = excerpt(&topic);
-                    return Err(format!(
-                        "topic {topic:?} starts with `$`, which only `$$` in the file may ask for"
-                    ));
-                }
-                if topic.starts_with('$')
-                    && (!topic.starts_with("$aws/") || topic.starts_with("$aws/events/"))
-                {
-                    let topic = excerpt(&topic);
-                    return Err(format!(
-                        "topic {topic:?} is for the server alone: `$$` can ask for `$aws/`, and not for `$aws/events/`"
-                    ));
-                }
+                check_republish(&topic, *is_reserved)?;
                 Ok(Effect::Publish {
                     topic,
                     payload: output.bytes.clone(),
@@ -116,7 +144,7 @@ impl Action {
             Self::Table { row, ttl_ms } => {
                 let (table, hash, sort) = row.fill(scope)?;
                 if !output.is_json {
-                    return Err("the payload is not JSON: store encode(*, 'base64')".to_owned());
+                    return Err("the payload is not JSON: store encode(*, 'base64')".to_owned().into());
                 }
                 let expires_at_ms = ttl_ms.map(|ttl| scope.evaluation.context.time_ms.saturating_add(ttl));
                 Ok(Effect::Put { table, hash, sort, value: output.bytes.clone(), expires_at_ms })
@@ -124,53 +152,53 @@ impl Action {
         }
     }
 
-    /// A failure of this action.
-    fn failure(&self, message: String) -> SqlFailure {
-        let (action, resource) = match self {
-            Self::Delete(row) => ("DeleteAction", row.table.as_str()),
+    /// What failures call it, and what it would be done to.
+    fn names(&self) -> (&'static str, &str) {
+        match self {
+            Self::Delete(row) => ("DeleteAction", &row.table),
             Self::Event { source, .. } => ("EventAction", source.source()),
             Self::Notify { topic, .. } => ("NotifyAction", topic.source()),
             Self::Republish { topic, .. } => ("RepublishAction", topic.source()),
-            Self::Table { row, .. } => ("TableAction", row.table.as_str()),
-        };
-        SqlFailure { action, resource: resource.to_owned(), message }
+            Self::Table { row, .. } => ("TableAction", &row.table),
+        }
     }
 }
 
 impl Row {
     /// The table, the key and the sort key.
-    fn fill<'a>(&'a self, scope: &Scope<'a>) -> Result<(String, String, String), String> {
+    fn fill<'a>(&'a self, scope: &Scope<'a>) -> Result<(String, String, String), Refusal> {
         let hash = fill(&self.key, scope)?;
         let sort = self.sort.as_ref().map(|sort| fill(sort, scope)).transpose()?.unwrap_or_default();
         if hash.is_empty() {
-            return Err("the key is empty: name what the row belongs to".to_owned());
+            return Err("the key is empty: name what the row belongs to".to_owned().into());
         }
         for part in [&hash, &sort] {
             if part.len() > KEY_BYTES_MAX {
                 let bytes = part.len();
-                return Err(format!("a key part has {bytes} bytes: at most {KEY_BYTES_MAX} are allowed"));
+                let why = format!("a key part has {bytes} bytes: at most {KEY_BYTES_MAX} are allowed");
+                return Err(why.into());
             }
             if part.contains('\0') {
-                return Err("a key part holds the null character: remove it".to_owned());
+                return Err("a key part holds the null character: remove it".to_owned().into());
             }
         }
         Ok((self.table.clone(), hash, sort))
     }
 }
 
-fn fill<'a>(template: &'a Template, scope: &Scope<'a>) -> Result<String, String> {
+fn fill<'a>(template: &'a Template, scope: &Scope<'a>) -> Result<String, Refusal> {
     template.fill(scope).map_err(|error| match error {
-        FillError::Missing(expr) => format!("{expr} has no value for this message"),
-        FillError::Run(error) => error.to_string(),
+        FillError::Missing(expr) => format!("{expr} has no value for this message").into(),
+        FillError::Run(error) => error.into(),
     })
 }
 
 /// A short text that may not be empty.
-fn label<'a>(template: &'a Template, scope: &Scope<'a>, what: &str) -> Result<String, String> {
+fn label<'a>(template: &'a Template, scope: &Scope<'a>, what: &str) -> Result<String, Refusal> {
     let text = fill(template, scope)?;
     if text.is_empty() || text.len() > LABEL_BYTES_MAX {
         let bytes = text.len();
-        return Err(format!("the {what} has {bytes} bytes: 1 to {LABEL_BYTES_MAX} are allowed"));
+        return Err(format!("the {what} has {bytes} bytes: 1 to {LABEL_BYTES_MAX} are allowed").into());
     }
     Ok(text)
 }
@@ -250,7 +278,24 @@ fn template(parser: &mut Parser<'_>, what: &str) -> Parsed<Template> {
     Template::parse(&text, place)
 }
 
-fn republish(parser: &mut Parser<'_>) -> Parsed<Action> {
+/// Whether a statement may publish to a topic; `is_reserved` if its file says so with `$$`.
+fn check_republish(topic: &str, is_reserved: bool) -> Result<(), String> {
+    if !topic.starts_with('$') {
+        return Ok(());
+    }
+    let shown = excerpt(topic);
+    if !is_reserved {
+        let why = "which only `$$` in the file may ask for";
+        return Err(format!("topic {shown:?} starts with `$`, {why}"));
+    }
+    if !topic.starts_with("$aws/") || topic.starts_with("$aws/events/") {
+        let what = "`$$` can ask for `$aws/`, and not for `$aws/events/`";
+        return Err(format!("topic {shown:?} is for the server alone: {what}"));
+    }
+    Ok(())
+}
+
+fn republish(parser: &mut Parser<'_>) -> Parsed<What> {
     let (text, place) = parser.text("the topic in quotes")?;
     let (text, is_reserved) = match text.strip_prefix("$$") {
         Some(rest) => (format!("${rest}"), true),
@@ -277,7 +322,7 @@ fn republish(parser: &mut Parser<'_>) -> Parsed<Action> {
         };
     }
     let retain = parser.take_word("RETAIN")?;
-    Ok(Action::Republish { topic, is_reserved, qos, retain })
+    Ok(What::Republish { topic, is_reserved, qos, retain })
 }
 
 fn row(parser: &mut Parser<'_>) -> Parsed<Row> {

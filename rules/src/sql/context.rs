@@ -9,6 +9,7 @@ use super::evaluate::Evaluated;
 use super::json::Doc;
 use super::limits::WORK_BYTES_MAX;
 use super::value::Value;
+use crate::error::RunErrorKind;
 use crate::event::Message;
 use crate::event_id::EventId;
 use crate::snapshot::Snapshot;
@@ -44,7 +45,22 @@ pub trait Functions: Send + Sync {
     ///
     /// # Errors
     /// Says why there is no answer: no such function, or what it threw.
-    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, String>;
+    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError>;
+}
+
+/// Why a function gave no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FunctionError {
+    /// What it says.
+    pub message: String,
+    /// Which kind of failure it is.
+    pub kind: RunErrorKind,
+}
+
+impl From<String> for FunctionError {
+    fn from(message: String) -> Self {
+        Self { message, kind: RunErrorKind::Thrown }
+    }
 }
 
 /// No functions: every call fails.
@@ -52,8 +68,8 @@ pub trait Functions: Send + Sync {
 pub struct NoFunctions;
 
 impl Functions for NoFunctions {
-    fn call(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, String> {
-        Err("no functions are defined for SQL rules".to_owned())
+    fn call(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, FunctionError> {
+        Err("no functions are defined for SQL rules".to_owned().into())
     }
 }
 

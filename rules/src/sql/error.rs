@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::error::RunErrorKind;
 use crate::snapshot::SnapshotError;
 
 /// Why a text is not a statement. `Display` gives the place and the message.
@@ -27,6 +28,8 @@ pub enum SqlRunError {
         name: String,
         /// What it says.
         message: String,
+        /// Which kind of failure it is.
+        kind: RunErrorKind,
     },
     /// It reached the named limit.
     #[error("the limit {0} is reached: select less, or split the message")]
@@ -43,4 +46,16 @@ pub enum SqlRunError {
         #[source]
         source: SnapshotError,
     },
+}
+
+impl SqlRunError {
+    /// Which kind of failure it is.
+    pub fn kind(&self) -> RunErrorKind {
+        match self {
+            Self::Function { kind, .. } => *kind,
+            Self::Limit(name) => RunErrorKind::Limit(name),
+            Self::NoObject(_) => RunErrorKind::Type,
+            Self::Snapshot { .. } => RunErrorKind::Snapshot,
+        }
+    }
 }

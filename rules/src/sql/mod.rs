@@ -23,7 +23,7 @@ mod statement;
 mod template;
 mod value;
 
-pub use context::{Context, Functions, NoFunctions};
+pub use context::{Context, FunctionError, Functions, NoFunctions};
 pub use error::{SqlError, SqlRunError};
 pub use outcome::{SqlFailure, SqlOutcome};
 pub use rule::SqlRule;

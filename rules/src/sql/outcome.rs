@@ -1,6 +1,7 @@
 //! What a SQL rule made of a message, and what it could not.
 
 use crate::effect::Effect;
+use crate::error::RunErrorKind;
 
 /// What a rule made of one message.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -9,8 +10,12 @@ pub struct SqlOutcome {
     pub fired: bool,
     /// What to do, in the order of the file; that of the error action is the last.
     pub effects: Vec<Effect>,
-    /// What failed. If the rule has an error action, it has been asked for.
+    /// What failed; a failure of the error action is the last.
     pub failures: Vec<SqlFailure>,
+    /// Where something failed: the actions that did not, as they are written.
+    pub done: Vec<String>,
+    /// Whether the error action is among the effects, which has what failed in hand.
+    pub is_told: bool,
 }
 
 /// An action that could not be asked for.
@@ -22,4 +27,10 @@ pub struct SqlFailure {
     pub resource: String,
     /// Why not.
     pub message: String,
+    /// Which kind of failure it is.
+    pub kind: RunErrorKind,
+    /// The line of the file where the action begins, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
 }

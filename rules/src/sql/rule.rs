@@ -4,19 +4,21 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use super::action::Action;
 use super::context::{Context, Evaluation, Functions, Scope};
 use super::error::{SqlError, SqlRunError};
 use super::functions::{base64, uuid};
 use super::json::Doc;
+use super::lex::Place;
 use super::limits::ACTIONS_MAX;
 use super::outcome::{SqlFailure, SqlOutcome};
 use super::parse::Parsed;
 use super::select::Output;
 use super::statement::{Statement, begin};
 use super::value::Value;
-use crate::error::CompileError;
+use crate::error::{self, CompileError};
 use crate::event::Message;
 use crate::rule::RuleName;
 use crate::snapshot::Snapshot;
@@ -86,14 +88,25 @@ impl SqlRule {
         if self.statement.refuses_at_a_glance(&message.payload) {
             return Ok(SqlOutcome::default());
         }
-        self.run_with(&Context::of_message(message, self.name.as_str(), snapshot, functions))
+        self.run_rest(message, snapshot, functions, &[])
     }
 
-    /// The same with a context of the caller's own.
+    /// The same without the actions that were done for the message before, as [`SqlOutcome::done`] names them.
+    /// The others ask for what they would have asked for beside them.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_with(&self, context: &Context<'_>) -> Result<SqlOutcome, SqlRunError> {
+    pub fn run_rest(
+        &self,
+        message: &Message,
+        snapshot: &dyn Snapshot,
+        functions: &dyn Functions,
+        done: &[String],
+    ) -> Result<SqlOutcome, SqlRunError> {
+        self.run_with(&Context::of_message(message, self.name.as_str(), snapshot, functions), done)
+    }
+
+    fn run_with(&self, context: &Context<'_>, done: &[String]) -> Result<SqlOutcome, SqlRunError> {
         let doc = Doc::read(context.payload);
         let evaluation = Evaluation::new(context, &doc);
         let mut outcome = SqlOutcome::default();
@@ -101,23 +114,19 @@ impl SqlRule {
             Ok(None) => return Ok(outcome),
             Ok(Some(output)) => {
                 outcome.fired = true;
-                let scope = Scope::payload(&evaluation);
-                outcome.effects.reserve_exact(self.actions.len());
-                for action in &self.actions {
-                    match action.effect(&scope, &output) {
-                        Ok(effect) => outcome.effects.push(effect),
-                        Err(failure) => outcome.failures.push(failure),
-                    }
-                }
+                self.ask(&evaluation, &output, done, &mut outcome);
             }
             Err(error @ SqlRunError::Snapshot { .. }) => return Err(error),
             Err(error) => {
                 outcome.fired = true;
-                let message = error.to_string();
+                let Place { line, column } = self.statement.place;
                 outcome.failures.push(SqlFailure {
                     action: "Select",
                     resource: self.name.to_string(),
-                    message,
+                    message: error.to_string(),
+                    kind: error.kind(),
+                    line,
+                    column,
                 });
             }
         }
@@ -127,6 +136,31 @@ impl SqlRule {
         Ok(outcome)
     }
 
+    /// Asks for the actions that were not done before.
+    fn ask(&self, evaluation: &Evaluation<'_>, output: &Output, done: &[String], outcome: &mut SqlOutcome) {
+        let scope = Scope::payload(evaluation);
+        let mut done: Vec<&str> = done.iter().map(String::as_str).collect();
+        let mut asked = SmallVec::<[&Action; ACTIONS_MAX]>::new();
+        outcome.effects.reserve_exact(self.actions.len());
+        for action in &self.actions {
+            // Also of what was done: the ids that others draw depend on it.
+            let effect = action.effect(&scope, output);
+            if take(&mut done, action) {
+                continue;
+            }
+            match effect {
+                Ok(effect) => {
+                    outcome.effects.push(effect);
+                    asked.push(action);
+                }
+                Err(failure) => outcome.failures.push(failure),
+            }
+        }
+        if !outcome.failures.is_empty() {
+            outcome.done = asked.into_iter().map(Action::to_string).collect();
+        }
+    }
+
     /// Asks for the error action, once, with a document that says what failed.
     fn report(&self, evaluation: &Evaluation<'_>, outcome: &mut SqlOutcome) {
         let Some(action) = &self.error_action else { return };
@@ -134,20 +168,23 @@ impl SqlRule {
         // What the statement used up must not keep its failure from being told.
         let fresh = evaluation.anew();
         match action.effect(&Scope::payload(&fresh), &Output { bytes, is_json: true }) {
-            Ok(effect) => outcome.effects.push(effect),
+            Ok(effect) => {
+                outcome.effects.push(effect);
+                outcome.is_told = true;
+            }
             Err(failure) => outcome.failures.push(failure),
         }
     }
+}
 
-    /// Asks for the error action because of failures that came later, when effects were performed. Call it
-    /// once for a message, with all of them.
-    pub fn run_error_action(&self, context: &Context<'_>, failures: Vec<SqlFailure>) -> SqlOutcome {
-        let mut outcome = SqlOutcome { fired: true, effects: Vec::new(), failures };
-        let doc = Doc::read(context.payload);
-        let evaluation = Evaluation::new(context, &doc);
-        self.report(&evaluation, &mut outcome);
-        outcome
+/// Takes an action out of those that were done, if it is one of them.
+fn take(done: &mut Vec<&str>, action: &Action) -> bool {
+    if done.is_empty() {
+        return false;
     }
+    let written = action.to_string();
+    let at = done.iter().position(|done| *done == written);
+    at.map(|at| done.swap_remove(at)).is_some()
 }
 
 fn read(source: &str) -> Parsed<(Statement, Vec<Action>, Option<Action>)> {
@@ -176,11 +213,8 @@ fn read(source: &str) -> Parsed<(Statement, Vec<Action>, Option<Action>)> {
 }
 
 fn located(file: &str, source: &str, error: SqlError) -> CompileError {
-    /// A generated file may have one endless line.
-    const LINE_CHARS_MAX: usize = 240;
     let SqlError { line, column, message } = error;
-    let text = source.lines().nth(line - 1).unwrap_or_default();
-    let source_line = text.trim_end().chars().take(LINE_CHARS_MAX).collect();
+    let source_line = error::Place::at(source, line, column).source_line;
     CompileError { file: file.to_owned(), line, column, source_line, message }
 }
 

@@ -18,6 +18,7 @@ use crate::topic::LevelFilter;
 /// A statement of AWS IoT SQL, version 2016-03-23, read and checked.
 #[derive(Clone, Debug)]
 pub struct Statement {
+    pub(crate) place: Place,
     filter: Option<LevelFilter>,
     selection: Selection,
     glances: Vec<Glance>,
@@ -37,6 +38,7 @@ impl Statement {
 
     /// Reads a statement, and leaves what follows it.
     pub(crate) fn read(parser: &mut Parser<'_>) -> Parsed<Self> {
+        let place = parser.place();
         parser.word("SELECT")?;
         let what = parser.selected()?;
         let mut filter = None;
@@ -47,12 +49,17 @@ impl Statement {
         }
         let condition = parser.condition()?;
         let glances = Glance::all_of(condition.as_ref());
-        Ok(Self { filter, selection: Selection { what, condition }, glances })
+        Ok(Self { place, filter, selection: Selection { what, condition }, glances })
     }
 
     /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
     pub fn filter(&self) -> Option<&LevelFilter> {
         self.filter.as_ref()
+    }
+
+    /// The line of the file where it begins.
+    pub(crate) fn line(&self) -> usize {
+        self.place.line
     }
 
     /// What it makes of a message: `None` if WHERE is anything but true. The topic is not compared with FROM.

@@ -122,12 +122,18 @@ impl World {
             let run = || self.engine.run(&self.rule, trigger, event, &snapshot);
             let (first, second) = aside(|| (run(), run()));
             match (first, second) {
-                (Ok(first), Ok(second)) if first.effects == second.effects => {
+                (Ok(first), Ok(second))
+                    if first.effects == second.effects && first.failure == second.failure =>
+                {
                     self.tables
                         .apply(&first.effects)
                         .or_else(|error| self.fail(position, error.to_string(), Vec::new()))?;
                     let seen = |effect: Effect| Seen { json: effect.to_json(), effect, expected: false };
                     self.effects.extend(first.effects.into_iter().map(seen));
+                    // What an error action has in hand is no failure of the rule.
+                    if let Some(failure) = first.failure.filter(|failure| !failure.is_told) {
+                        self.error.get_or_insert((position, Box::new(failure.error)));
+                    }
                 }
                 (Err(first), Err(second)) if first.message == second.message => {
                     self.error.get_or_insert((position, first));

@@ -1,7 +1,7 @@
 //! Rule files: their actions, what they refuse, and the error action.
 
 use pointsman_rules::sql::{SqlOutcome, SqlRule, SqlRunError};
-use pointsman_rules::{CompileError, Effect, EmptySnapshot, RuleName};
+use pointsman_rules::{CompileError, Effect, EmptySnapshot, RuleName, RunErrorKind};
 use serde_json::{Value, json};
 
 use crate::support::{Echo, TIME_MS, Tables, message};
@@ -166,6 +166,51 @@ fn a_statement_that_cannot_be_evaluated_is_told_to_the_error_action() {
 fn a_failing_error_action_is_a_failure_more() {
     let outcome = run("SELECT * FROM 'a' THEN REPUBLISH '${nope}' ON ERROR REPUBLISH '${nope}'", "{}");
     assert_eq!((outcome.effects.len(), outcome.failures.len()), (0, 2));
+}
+
+#[test]
+fn what_was_done_is_not_asked_for_again_and_the_rest_is_as_it_would_have_been() {
+    let text = "SELECT *
+FROM 'a'
+THEN EVENT SOURCE 's' TYPE 'first',
+     REPUBLISH 'x/${room}',
+     EVENT SOURCE 's' TYPE 'second'";
+    let rule = compile(text).unwrap();
+    let all = rule.run(&message("a", r#"{"room": "r"}"#), &EmptySnapshot, &Echo).unwrap();
+    let failed = rule.run(&message("a", "{}"), &EmptySnapshot, &Echo).unwrap();
+    assert_eq!(failed.done, ["EVENT SOURCE 's' TYPE 'first'", "EVENT SOURCE 's' TYPE 'second'"]);
+    assert!(!failed.is_told && all.done.is_empty());
+    let failure = &failed.failures[0];
+    assert_eq!((failure.line, failure.column, failure.kind), (4, 6, RunErrorKind::Thrown));
+    let rest = |done: &[&str]| {
+        let done: Vec<String> = done.iter().map(ToString::to_string).collect();
+        rule.run_rest(&message("a", r#"{"room": "r"}"#), &EmptySnapshot, &Echo, &done).unwrap().effects
+    };
+    assert_eq!(rest(&[&failed.done[0], &failed.done[1]]), all.effects[1..2]);
+    assert_eq!(rest(&[&failed.done[0]]), all.effects[1..], "the second event has the id that it had");
+    assert_eq!(rest(&["REPUBLISH 'other'"]), all.effects);
+}
+
+#[test]
+fn an_action_that_is_written_twice_is_done_twice() {
+    let rule = compile("SELECT * FROM 'a' THEN REPUBLISH 'b', REPUBLISH 'b', REPUBLISH '${c}'").unwrap();
+    let failed = rule.run(&message("a", "{}"), &EmptySnapshot, &Echo).unwrap();
+    assert_eq!(failed.done, ["REPUBLISH 'b' QOS 0"; 2]);
+    let rest = |done: &[String]| {
+        let outcome = rule.run_rest(&message("a", r#"{"c": "d"}"#), &EmptySnapshot, &Echo, done);
+        outcome.unwrap().effects.len()
+    };
+    assert_eq!((rest(&failed.done), rest(&failed.done[..1])), (1, 2));
+}
+
+#[test]
+fn work_without_end_is_an_overrun_and_a_size_is_none() {
+    let long = format!("{{\"t\":\"{}\"}}", "x".repeat(70_000));
+    let size = run("SELECT * FROM 'a' THEN REPUBLISH '${t}'", &long).failures.remove(0).kind;
+    assert_eq!((size, size.is_overrun()), (RunErrorKind::Limit("TEMPLATE_BYTES_MAX"), false));
+    let work = run("SELECT * FROM 'a' THEN REPUBLISH '${length(replace(t, ''x'', t))}'", &long);
+    let work = work.failures[0].kind;
+    assert_eq!((work, work.is_overrun()), (RunErrorKind::Limit("WORK_BYTES_MAX"), true));
 }
 
 fn check_refused(text: &str, line: usize, column: usize, message: &str) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use pointsman_rules::sql::{Context, Functions, SqlRunError, Statement};
+use pointsman_rules::sql::{Context, FunctionError, Functions, SqlRunError, Statement};
 use pointsman_rules::{EventId, Message, Query, Row, Snapshot, SnapshotError};
 use serde_json::Value;
 
@@ -30,10 +30,10 @@ impl Snapshot for Tables {
 pub(crate) struct Echo;
 
 impl Functions for Echo {
-    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, String> {
+    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError> {
         match name {
             "echo" => Ok([b"{\"got\":", argument, b"}"].concat()),
-            _ => Err("there is no such function".to_owned()),
+            _ => Err("there is no such function".to_owned().into()),
         }
     }
 }

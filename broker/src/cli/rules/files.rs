@@ -62,7 +62,7 @@ pub(super) fn run(
     let shown: Vec<Value> = runs.iter().map(DryRun::to_json).collect();
     let answer = json!({ "rule": rule.name.as_str(), "version": rule.version, "runs": shown });
     print_json(&answer)?;
-    match runs.iter().find_map(|run| run.result.as_ref().err()) {
+    match runs.iter().find_map(DryRun::error) {
         None => Ok(()),
         Some(error) => Err(anyhow::anyhow!("the rule fails on this event\n{error}")),
     }

@@ -101,7 +101,7 @@ impl Pipeline {
             let given = Given(Arc::clone(running));
             let index_in = u32::try_from(index).unwrap_or(u32::MAX);
             let events = Events::Again(envelope.clone(), index_in, given);
-            let key = order::message_key(rule, its, envelope, index);
+            let key = order::message_key(&rule.rule.name, its, envelope, index);
             let (rule, hops) = (Arc::clone(rule), envelope.hops());
             self.submit(key, Unit { rule, trigger, events, hops, counted: None });
         }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pointsman_rules::{Event, EventDefaults, EventId, RunError};
+use pointsman_rules::{Event, EventDefaults, EventId};
 use serde_json::Value;
 
 use super::{DeadLetter, DeadLetterError, LETTERS, TABLE, delete};
 use crate::pipeline::act::Commit;
 use crate::pipeline::active::ActiveRule;
-use crate::pipeline::unit::{Events, Unit};
-use crate::pipeline::worker::{Desk, refusal};
+use crate::pipeline::unit::{Events, Job, Unit};
+use crate::pipeline::worker::Desk;
 use crate::pipeline::{Pipeline, on_own_stack, send};
 use crate::store::{AppendError, Appended, CommitError, ReadCheck};
 
@@ -90,19 +90,24 @@ impl Pipeline {
         let event = event_of(&letter, payload)?;
         let (rule, trigger) = self.trigger_of(&letter, &event)?;
         let unit = Unit { rule, trigger, events: Events::One(event), hops: letter.hops, counted: None };
-        let job = unit.job(0, &mut desk.texts);
+        let job = Job { done: letter.done.clone(), ..unit.job(0, &mut desk.texts) };
         let mut commit = Commit::default();
-        let result = self.engine.run(&job.rule.rule, trigger, &job.event, &desk.tables);
-        let result: Result<(), RunError> = match result {
-            Ok(outcome) => self
-                .commit_effects(&job, outcome.effects, &mut commit, desk)
-                .map_err(|message| refusal(&job, message)),
-            Err(error) => Err(*error),
+        let failure = match self.perform(&job, &mut commit, desk) {
+            Ok(None) => None,
+            // What failed is the business of the error action.
+            Ok(Some(failure)) if failure.is_told => None,
+            Ok(Some(failure)) => {
+                letter.done.extend(failure.done);
+                Some(failure.error)
+            }
+            Err(error) => {
+                desk.snapshot.forget_run();
+                Some(*error)
+            }
         };
-        let redriven = if let Err(error) = result {
+        let redriven = if let Some(error) = failure {
             self.telemetry.rule_failures_total.add(1);
-            desk.snapshot.forget_run();
-            letter.failed(&error, self.clock.now_ms());
+            letter.note_failure(&error, self.clock.now_ms());
             letter.attempts = letter.attempts.saturating_add(1);
             commit.writes.extend(self.dead_letters.put(&letter).0);
             Redriven::Failed

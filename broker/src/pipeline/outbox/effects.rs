@@ -17,8 +17,9 @@ pub(in crate::pipeline) struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    pub(in crate::pipeline) fn new(rule: &'a str, trigger: u16, event: EventId) -> Asker<'a> {
-        Asker { rule, trigger, event, asked: 0 }
+    /// `before` is at least how often runs of the trigger on the event have asked before this one.
+    pub(in crate::pipeline) fn new(rule: &'a str, trigger: u16, event: EventId, before: usize) -> Asker<'a> {
+        Asker { rule, trigger, event, asked: u32::try_from(before).unwrap_or(u32::MAX) }
     }
 
     pub(super) fn rule(&self) -> &'a str {
@@ -72,10 +73,11 @@ mod tests {
     #[test]
     fn names_sort_by_event_then_by_effect() {
         let event = |ms| EventId::new(ms, 7);
-        let mut first = Asker::new("shop", 0xab, event(1_000));
-        let names = [first.next_id(), first.next_id(), Asker::new("shop", 1, event(1_001)).next_id()];
+        let mut first = Asker::new("shop", 0xab, event(1_000), 0);
+        let names = [first.next_id(), first.next_id(), Asker::new("shop", 1, event(1_001), 0).next_id()];
         assert!(names.is_sorted() && names[0] != names[1], "{names:?}");
         assert!(names[0].ends_with("-shop-00ab-000000"), "{}", names[0]);
-        assert_eq!(Asker::new("shop", 0xab, event(1_000)).next_id(), names[0], "again the same");
+        assert_eq!(Asker::new("shop", 0xab, event(1_000), 0).next_id(), names[0], "again the same");
+        assert_eq!(Asker::new("shop", 0xab, event(1_000), 1).next_id(), names[1], "where the other ended");
     }
 }

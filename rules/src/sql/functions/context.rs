@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Arguments, Definition};
 use crate::bus;
+use crate::sql::context::FunctionError;
 use crate::sql::decimal::Decimal;
 use crate::sql::error::SqlRunError;
 use crate::sql::evaluate::Evaluated;
@@ -76,7 +77,10 @@ fn aws_lambda<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     };
     let mut json = Vec::new();
     argument.write(&mut json);
-    let failed = |message| SqlRunError::Function { name: name.clone().into_owned(), message };
+    let failed = |FunctionError { message, kind }| {
+        let name = name.clone().into_owned();
+        SqlRunError::Function { name, message, kind }
+    };
     let answer = arguments.context().functions.call(&name, &json).map_err(failed)?;
     arguments.evaluation().charge(answer.len())?;
     Ok(checked_json(&answer).unwrap_or(Value::Undefined))

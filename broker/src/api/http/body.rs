@@ -10,33 +10,25 @@ use super::problem::Problem;
 /// Bytes of a body that is no message; the limit of scripts is lower and says more.
 const BYTES_MAX: usize = 2 << 20;
 /// How long a body may take to arrive.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why a body is not there.
-#[derive(Debug)]
-pub(super) enum Missing {
-    /// It did not arrive whole within the size.
-    Size,
-    /// It did not arrive within the time.
-    Time,
-}
-
-/// Reads a body of at most so many bytes.
-pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Missing> {
-    let read = tokio::time::timeout(TIMEOUT, axum::body::to_bytes(body, bytes_max)).await;
-    read.map_err(|_| Missing::Time)?.map_err(|_| Missing::Size)
+/// Reads a body of at most so many bytes, which a limit of this name says.
+pub(super) async fn within(body: Body, limit: &str, bytes_max: usize) -> Result<Bytes, Problem> {
+    let Ok(read) = tokio::time::timeout(TIMEOUT, axum::body::to_bytes(body, bytes_max)).await else {
+        let (status, title) = (StatusCode::REQUEST_TIMEOUT, "Too slow");
+        let detail = format!("the body took longer than {} seconds", TIMEOUT.as_secs());
+        return Err(Problem { status, title, detail });
+    };
+    read.map_err(|_| {
+        let (status, title) = (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large");
+        let detail = format!("the body did not arrive whole within {limit} ({bytes_max})");
+        Problem { status, title, detail }
+    })
 }
 
 /// Reads a body that is a script, a call or a payload.
 pub(super) async fn bytes(body: Body) -> Result<Bytes, Problem> {
-    read(body, BYTES_MAX).await.map_err(|missing| match missing {
-        Missing::Size => Problem {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            title: "Payload too large",
-            detail: format!("the body did not arrive whole within {BYTES_MAX} bytes"),
-        },
-        Missing::Time => Problem::bad(format!("the body took longer than {} seconds", TIMEOUT.as_secs())),
-    })
+    within(body, "the bytes of a request", BYTES_MAX).await
 }
 
 /// Reads a body that is text.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use serde::Serialize;
 
 use super::Api;
@@ -31,23 +31,23 @@ pub(super) async fn get(State(api): State<Api>) -> Json<Servers> {
 
 /// `GET /api/outbox/undelivered?server=…&after=…`: a page of what was given up.
 pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<LettersPage>, Problem> {
-    let query = Query::parse(&uri, &["server", "after"]).map_err(bad)?;
+    let query = Query::parse(&uri, &["server", "after"]).map_err(Problem::bad)?;
     let server = server(&api, &query)?;
     let after = query.owned("after");
     let page = aside(move || api.pipeline.outbox().letters(&server, after.as_deref())).await;
-    page.map(Json).map_err(|error| failed(&error))
+    page.map(Json).map_err(|error| Problem::failed(&error))
 }
 
 /// `POST /api/outbox/undelivered/retry?server=…&id=…`: sends one once more, or the oldest page if no id is said.
 pub(super) async fn send_again(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Problem> {
-    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
+    let query = Query::parse(&uri, &["server", "id"]).map_err(Problem::bad)?;
     let (server, id) = (server(&api, &query)?, query.get("id"));
     count(api.pipeline.outbox().send_again(&server, id).await, id)
 }
 
 /// `DELETE /api/outbox/undelivered?server=…&id=…`: removes one, or the oldest page if no id is said.
 pub(super) async fn forget(State(api): State<Api>, uri: Uri) -> Result<Json<Count>, Problem> {
-    let query = Query::parse(&uri, &["server", "id"]).map_err(bad)?;
+    let query = Query::parse(&uri, &["server", "id"]).map_err(Problem::bad)?;
     let (server, id) = (server(&api, &query)?, query.get("id"));
     count(api.pipeline.outbox().forget(&server, id).await, id)
 }
@@ -56,7 +56,7 @@ pub(super) async fn forget(State(api): State<Api>, uri: Uri) -> Result<Json<Coun
 fn server(api: &Api, query: &Query) -> Result<String, Problem> {
     let Some(server) = query.get("server") else {
         let how = "say which server, as /api/outbox names it: ?server=https://hooks.example.org:443";
-        return Err(bad(how.to_owned()));
+        return Err(Problem::bad(how.to_owned()));
     };
     let known = api.pipeline.outbox().status().into_iter().any(|known| known.server == server);
     if known {
@@ -70,15 +70,6 @@ fn count(done: Result<usize, ReadError>, id: Option<&str>) -> Result<Json<Count>
     match (done, id) {
         (Ok(0), Some(id)) => Err(Problem::not_found(format!("there is no request {id:?} that was given up"))),
         (Ok(requests), _) => Ok(Json(Count { requests })),
-        (Err(error), _) => Err(failed(&error)),
+        (Err(error), _) => Err(Problem::failed(&error)),
     }
-}
-
-fn bad(detail: String) -> Problem {
-    Problem { status: StatusCode::BAD_REQUEST, title: "Bad request", detail }
-}
-
-fn failed(error: &dyn std::error::Error) -> Problem {
-    let (status, title) = (StatusCode::INTERNAL_SERVER_ERROR, "The store cannot be read");
-    Problem { status, title, detail: crate::report::chain(error) }
 }

@@ -4,7 +4,7 @@ mod properties;
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::{Extension, Json};
@@ -12,7 +12,7 @@ use pointsman_rules::topic::validate_topic;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::body::{self, Missing};
+use super::body;
 use super::problem::Problem;
 use super::query::{self, Query};
 use crate::auth::{ADMIN, Action, Identity};
@@ -35,7 +35,7 @@ pub(super) async fn post(
     if !mqtt::is_open(&request.topic) || !operator.may(Action::Publish, &request.topic) {
         return Err(forbidden(&request.topic));
     }
-    let payload = read_body(body, api.packet_bytes_max).await?;
+    let payload = body::within(body, "packet_bytes_max", api.packet_bytes_max).await?;
     let publication = Publication {
         topic: &request.topic,
         payload: &payload,
@@ -71,21 +71,6 @@ impl Request {
         let properties = properties::read(&query, headers)?;
         Ok(Request { topic, qos, retain, properties })
     }
-}
-
-async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    body::read(body, bytes_max).await.map_err(|missing| match missing {
-        Missing::Size => Problem {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            title: "Payload too large",
-            detail: format!("the body did not arrive whole within packet_bytes_max ({bytes_max})"),
-        },
-        Missing::Time => Problem {
-            status: StatusCode::REQUEST_TIMEOUT,
-            title: "Too slow",
-            detail: format!("the body took longer than {} seconds", body::TIMEOUT.as_secs()),
-        },
-    })
 }
 
 fn bad(detail: String) -> Problem {

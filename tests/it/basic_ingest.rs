@@ -14,6 +14,8 @@ const DOORS: &str = r#"
     on_message("windows/#", "opened");
     on_batch("doors/#", #{ max_messages: 2, max_delay: "60s" }, "several");
     fn opened(msg) { publish("out/doors", [msg.topic, msg.params.door ?? "-", msg.text()], #{ qos: 1 }); }
+    on_message("which", "which");
+    fn which(msg) { publish("out/which", msg.id, #{ qos: 1 }); }
     fn several(batch) { publish("out/batch", batch.messages.map(|msg| msg.topic), #{ qos: 1 }); }
 "#;
 
@@ -116,4 +118,25 @@ async fn it_takes_a_policy_and_nobody_listens() {
     boss.subscribe("out/#", QoS::AtLeastOnce).await;
     boss.publish("$aws/rules/doors/doors/1", "x").await;
     assert_eq!(boss.recv_on("out/doors").await.json(), json!(["doors/1", "1", "x"]));
+}
+
+#[tokio::test]
+async fn it_is_explained_as_what_it_is() {
+    let server = server().await;
+    let mut client = listener(&server).await;
+    client.publish("$aws/rules/doors/which", "").await;
+    let id = client.recv_on("out/which").await.text().to_owned();
+    let told = server.operator().get(&format!("/api/explain/{id}")).await.json();
+    let matched: Vec<_> =
+        told["matched"].as_array().expect("triggers").iter().map(|it| &it["handler"]).collect();
+    assert_eq!(matched, ["which"], "{told}");
+    let why = |rule: &str| {
+        let all = told["notMatched"].as_array().expect("triggers").iter();
+        all.filter(|it| it["rule"] == rule)
+            .map(|it| it["why"].as_str().unwrap_or_default())
+            .collect::<Vec<_>>()
+    };
+    assert!(why("other").iter().all(|why| *why == "the message is for rule doors alone"), "{told}");
+    assert!(why("doors").iter().all(|why| why.ends_with("does not match which")), "{told}");
+    assert_eq!(told["recipientCount"], 0, "{told}");
 }

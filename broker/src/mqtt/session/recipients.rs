@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::codec::QoS;
 use super::super::envelope::Envelope;
+use super::super::reserved;
 use super::Hub;
 use super::dispatch::is_publisher;
 use super::session::Session;
@@ -52,6 +53,9 @@ impl Hub {
     /// there are.
     pub fn recipients(&self, envelope: &Envelope, index: usize, count_max: usize) -> (Vec<Recipient>, usize) {
         let topic = envelope.message(index).topic();
+        if reserved::is_for_rule(topic) {
+            return (Vec::new(), 0);
+        }
         // The lock of the subscriptions is let go first: those who change them hold that of the session.
         let mut sessions = self.subscriptions.sessions(topic);
         sessions.sort_by(|left, right| left.client_id.cmp(&right.client_id));

@@ -3,20 +3,9 @@
 use pointsman_tests::{Operator, QoS, ServerProcess, eventually, run_server};
 use serde_json::{Value, json};
 
-const SERVER: &str = env!("CARGO_BIN_EXE_server");
+use crate::rule_tools::PICKY;
 
-/// Fails on any payload but `good`, and counts what it takes.
-const PICKY: &str = r#"
-    on_message("in", "take");
-    fn take(msg) {
-        let text = msg.text();
-        if text != "good" { throw `it is ${text}`; }
-        let count = table("taken").get("all");
-        count = if count == () { 1 } else { count + 1 };
-        table("taken").put("all", count);
-        publish("out", `${text} ${count}`, #{ qos: 1 });
-    }
-"#;
+const SERVER: &str = env!("CARGO_BIN_EXE_server");
 
 #[tokio::test]
 async fn a_draft_is_compared_on_what_was_recorded() {

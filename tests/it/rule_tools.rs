@@ -15,7 +15,7 @@ fn answering(word: &str) -> String {
 }
 
 /// Fails on any payload but `good`, and counts what it takes.
-const PICKY: &str = r#"
+pub(crate) const PICKY: &str = r#"
     on_message("in", "take");
     fn take(msg) {
         let text = msg.text();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::answer::{first_line, items, print_json, text};
@@ -30,29 +30,15 @@ pub(super) enum DeadLettersCommand {
     },
     /// Gives one up, or all.
     Purge {
-        /// The letter.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        id: Option<String>,
-        /// All of them, or all of one rule.
-        #[arg(long)]
-        all: bool,
-        /// With --all: only those of this rule.
-        #[arg(long, requires = "all")]
-        rule: Option<String>,
+        #[command(flatten)]
+        which: Which,
         #[command(flatten)]
         config: ConfigFile,
     },
     /// Has the rule handle the event again; the letter goes when that succeeds.
     Redrive {
-        /// The letter.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        id: Option<String>,
-        /// All of them, or all of one rule.
-        #[arg(long)]
-        all: bool,
-        /// With --all: only those of this rule.
-        #[arg(long, requires = "all")]
-        rule: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// A file whose content takes the place of the message's payload.
         #[arg(long, value_name = "FILE", conflicts_with = "all")]
         payload: Option<PathBuf>,
@@ -68,19 +54,33 @@ pub(super) enum DeadLettersCommand {
     },
 }
 
+/// One letter, or many.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The letter.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<String>,
+    /// All of them, or all of one rule.
+    #[arg(long)]
+    all: bool,
+    /// With --all: only those of this rule.
+    #[arg(long, requires = "all")]
+    rule: Option<String>,
+}
+
 impl DeadLettersCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             DeadLettersCommand::List { rule, json, config } => list(rule.as_deref(), json, &config),
-            DeadLettersCommand::Purge { id, rule, config, .. } => {
+            DeadLettersCommand::Purge { which: Which { id, rule, .. }, config } => {
                 let answer = config.client()?.delete(&path(id.as_deref(), rule.as_deref()))?;
                 println!("{} given up", text(&answer["removed"]));
                 Ok(())
             }
-            DeadLettersCommand::Redrive { id: Some(id), payload, config, .. } => {
-                redrive(&id, payload.as_deref(), &config)
-            }
-            DeadLettersCommand::Redrive { rule, config, .. } => redrive_all(rule.as_deref(), &config),
+            DeadLettersCommand::Redrive { which: Which { id, rule, .. }, payload, config } => match id {
+                Some(id) => redrive(&id, payload.as_deref(), &config),
+                None => redrive_all(rule.as_deref(), &config),
+            },
             DeadLettersCommand::Show { id, config } => {
                 let letter = config.client()?.get(&path(Some(&id), None))?;
                 print_json(&letter)?;

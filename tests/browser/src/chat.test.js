@@ -1,37 +1,17 @@
 /** Two browsers in one room over wss, and what an admin changes while they talk. */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 
 import mqtt from 'mqtt';
 
 import { Person, openPage } from './browser.js';
 import { eventually } from './eventually.js';
-import { openStage } from './stage.js';
+import { openTalk } from './stage.js';
 
-/** @import { Browser } from 'playwright-core' */
-/** @import { Server } from './server.js' */
+const { server, browsers, ann, ben, close } = await openTalk();
 
-/** @type {Awaited<ReturnType<typeof openStage>>} */
-let stage;
-/** @type {Server} */
-let server;
-/** @type {[Browser, Browser]} */
-let browsers;
-/** @type {Person} */
-let ann;
-/** @type {Person} */
-let ben;
-
-before(async () => {
-  stage = await openStage(2);
-  server = stage.server;
-  browsers = /** @type {[Browser, Browser]} */ (stage.browsers);
-  ann = await Person.enter(browsers[0], server, 'Ann', 'lobby');
-  ben = await Person.enter(browsers[1], server, 'Ben', 'lobby');
-});
-
-after(() => stage?.close());
+after(close);
 
 test('the page talks over wss on its own origin', async () => {
   const sockets = await ann.page.evaluate(() => location.protocol);

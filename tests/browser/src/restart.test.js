@@ -1,35 +1,14 @@
 /** The server is killed while people talk, and started again: the pages go on as if nothing had been. */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 
-import { Person } from './browser.js';
 import { eventually } from './eventually.js';
-import { openStage } from './stage.js';
+import { openTalk } from './stage.js';
 
-/** @import { Browser } from 'playwright-core' */
-/** @import { Server } from './server.js' */
+const { server, ann, ben, close } = await openTalk();
 
-/** @type {Awaited<ReturnType<typeof openStage>>} */
-let stage;
-/** @type {Server} */
-let server;
-/** @type {[Browser, Browser]} */
-let browsers;
-/** @type {Person} */
-let ann;
-/** @type {Person} */
-let ben;
-
-before(async () => {
-  stage = await openStage(2);
-  server = stage.server;
-  browsers = /** @type {[Browser, Browser]} */ (stage.browsers);
-  ann = await Person.enter(browsers[0], server, 'Ann', 'lobby');
-  ben = await Person.enter(browsers[1], server, 'Ben', 'lobby');
-});
-
-after(() => stage?.close());
+after(close);
 
 test('what is typed while the server is down arrives once', async () => {
   await ann.say('before');

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, closeSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -133,7 +133,9 @@ export class Server {
 function binary() {
   const given = process.env['POINTSMAN_BIN'];
   const candidates = given ? [given] : [`${ROOT}target/release/pointsman`, `${ROOT}target/debug/pointsman`];
-  const found = candidates.find((path) => existsSync(path));
+  // Of two builds the newer one: the other may know nothing of what is tested.
+  const built = candidates.filter((path) => existsSync(path));
+  const found = built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs).at(0);
   if (found === undefined) {
     throw new Error(`there is no ${candidates.join(' and no ')}: build it, or name one in POINTSMAN_BIN`);
   }

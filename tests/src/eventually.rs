@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use tokio::time::MissedTickBehavior;
+
 /// How long anything may take before a case gives up on it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -14,13 +16,15 @@ pub async fn eventually<T, S: std::fmt::Display>(
     mut probe: impl AsyncFnMut() -> Result<T, S>,
 ) -> T {
     let start = Instant::now();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        looks.tick().await; // the first is due at once
         let status = match probe().await {
             Ok(value) => return value,
             Err(status) => status,
         };
         assert!(start.elapsed() < PATIENCE, "gave up after {PATIENCE:?} on: {what}; last status: {status}");
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -30,9 +30,6 @@ const PACE: Pace = Pace {
     starts: StartsCutShort { every: 6, ms_max: 400 },
 };
 
-/// A rate keeps the books of a long run small. The section of rules is open at this place.
-const CONFIG: &str = "run_time_max_ms = 10000\n[limits]\npublish_messages_per_second = 200\n";
-
 /// Every row says how often it was written. `places` numbers what is handled, publisher by publisher.
 const RULE: &str = r#"
     const BOARD = leaderboard("crash", #{ kind: "sum" });
@@ -101,7 +98,7 @@ struct Run {
 
 impl Run {
     async fn start() -> Run {
-        let mut stage = Stage::open(CONFIG, PACE).await;
+        let mut stage = Stage::open(PACE).await;
         stage.server.add_rule("crash", RULE).await;
         let books = Arc::<Books>::default();
         let (mut publishers, mut listener) = (JoinSet::new(), JoinSet::new());

@@ -30,9 +30,6 @@ const PACE: Pace = Pace {
     starts: StartsCutShort { every: 6, ms_max: 250 },
 };
 
-/// A rate keeps the books of a long run small. The section of rules is open at this place.
-const CONFIG: &str = "run_time_max_ms = 10000\n[limits]\npublish_messages_per_second = 200\n";
-
 const fn reads(name: &'static str, level: u8, filter: &'static str, qos: u8) -> Kind {
     Kind { name, level, filter, qos, receive_max: 100, rare: false }
 }
@@ -102,7 +99,7 @@ struct Run {
 
 impl Run {
     async fn start(differs: impl FnOnce(&mut World)) -> Run {
-        let mut stage = Stage::open(CONFIG, PACE).await;
+        let mut stage = Stage::open(PACE).await;
         let mut world = World { link: stage.link(), books: Arc::default(), disk_fills: false };
         differs(&mut world);
         let (mut publishers, mut subscribers) = (JoinSet::new(), JoinSet::new());

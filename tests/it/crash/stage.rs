@@ -15,6 +15,8 @@ use super::tally::Count;
 
 /// How often the server is killed if nobody says how often.
 const KILLS: u64 = 12;
+/// A rate keeps the books of a long run small. The section of rules is open at this place.
+const CONFIG: &str = "run_time_max_ms = 10000\n[limits]\npublish_messages_per_second = 200\n";
 /// Set, it says how often the server is killed.
 const KILLS_VARIABLE: &str = "POINTSMAN_CRASH_KILLS";
 /// Set, it is the seed of an earlier run.
@@ -51,12 +53,12 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts a server with more lines of configuration, which begin in section `[rules]`.
-    pub(super) async fn open(config: &str, pace: Pace) -> Stage {
+    /// Starts a server, and the run with it.
+    pub(super) async fn open(pace: Pace) -> Stage {
         let random = number_in(SEED_VARIABLE).map_or_else(Random::new, Random::of);
         println!("{random}");
         let begun = Instant::now();
-        let server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), config).await;
+        let server = ServerProcess::start_with(env!("CARGO_BIN_EXE_server"), CONFIG).await;
         let scene = watch::Sender::new(Scene { phase: Phase::Load, up: true });
         Stage { server, random, pace, scene, begun, rounds: 0, kills: 0 }
     }

@@ -207,9 +207,8 @@ impl SharedMessage {
         Self { message, replay: None, id: OnceLock::new(), json: Mutex::default() }
     }
 
-    pub(crate) fn id(&self) -> ImmutableString {
-        let text = || str::from_utf8(&self.message.id.text()).unwrap_or_default().into();
-        self.id.get_or_init(text).clone()
+    pub(crate) fn id(&self) -> &ImmutableString {
+        self.id.get_or_init(|| str::from_utf8(&self.message.id.text()).unwrap_or_default().into())
     }
 
     /// The payload as JSON. Most messages are looked at once, so the first value is given away; from the

@@ -82,6 +82,11 @@ fn rule(file: &str, bytes: &[u8]) {
             (Err(first), Err(again)) => assert_eq!(first.to_string(), again.to_string()),
             (first, again) => panic!("the same event ends otherwise: {first:?}, {again:?}"),
         }
+        if let Some(planned) = ENGINE.run_planned(&rule, index, &event, &snapshot) {
+            let interpreted =
+                ENGINE.interpret(&rule, index, &event, &snapshot).map(|outcome| outcome.effects);
+            assert_eq!(Ok(planned.effects), interpreted, "a plan does something else than the interpreter");
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod memory;
 mod memory_tables;
 mod natives;
 pub mod pattern;
+mod plan;
 pub mod route;
 mod rule;
 mod rule_set;

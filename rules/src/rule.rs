@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::basic_ingest::{BASIC_INGEST_PREFIX, BasicIngest};
 use crate::engine::LibraryFile;
+use crate::plan::Plan;
 use crate::sql::SqlRule;
 use crate::state::Names;
 use crate::topic::{ALL_LEVELS, TopicFilter};
@@ -86,7 +87,12 @@ pub struct Rule {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     /// Functions of a script.
-    Script { ast: Box<AST>, names: Names },
+    Script {
+        ast: Box<AST>,
+        names: Names,
+        /// What the handlers of triggers do, of those that need no interpreter.
+        plans: Vec<Option<Plan>>,
+    },
     /// A statement with actions.
     Sql(Box<SqlRule>),
 }

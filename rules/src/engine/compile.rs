@@ -13,6 +13,7 @@ use super::check::{self, Fault, KnownFunctions};
 use super::{Engine, Library};
 use crate::basic_ingest::BASIC_INGEST_PREFIX;
 use crate::error::{CompileError, explain};
+use crate::plan;
 use crate::rule::{Body, Rule, RuleName};
 use crate::sql::SqlRule;
 use crate::state::{Declared, Guard, Names, Registration, State};
@@ -91,7 +92,12 @@ impl Engine {
             let (on, handling, handler) = (on.clone(), handling.clone(), handler.clone());
             Ok(Trigger { on, handling, handler, line: position.line().unwrap_or(0) })
         });
-        let triggers = triggers.collect::<Result<_, _>>()?;
+        let triggers = triggers.collect::<Result<Vec<Trigger>, _>>()?;
+        let plan = |trigger: &Trigger| match trigger.on {
+            On::Message(_) => plan::read(&ast, &trigger.handler, &names.constants, &self.limits),
+            _ => None,
+        };
+        let plans = triggers.iter().map(plan).collect();
         let sources = used.iter().map(|file| file.source.as_str());
         Ok(Rule {
             name: name.clone(),
@@ -100,7 +106,7 @@ impl Engine {
             triggers,
             indexes: draft.declared.indexes.into(),
             source: source.to_owned(),
-            body: Body::Script { ast: Box::new(ast.clone_functions_only()), names },
+            body: Body::Script { ast: Box::new(ast.clone_functions_only()), names, plans },
             libraries: used,
         })
     }

@@ -49,13 +49,32 @@ impl Engine {
         snapshot: &Arc<dyn Snapshot>,
         done: &[String],
     ) -> Result<Outcome, Box<RunError>> {
-        let trigger = &rule.triggers[trigger];
-        let (ast, names) = match &rule.body {
-            Body::Script { ast, names } => (&**ast, names),
-            Body::Sql(sql) => return self.run_sql(rule, trigger, sql, event, &**snapshot, done),
+        if let Body::Sql(sql) = &rule.body {
+            return self.run_sql(rule, &rule.triggers[trigger], sql, event, &**snapshot, done);
+        }
+        match self.run_planned(rule, trigger, event, snapshot) {
+            Some(outcome) => Ok(outcome),
+            None => self.interpret(rule, trigger, event, snapshot),
+        }
+    }
+
+    /// Does without the interpreter, if a handler has a plan and that is certain of this event.
+    pub(crate) fn run_planned(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> Option<Outcome> {
+        let Body::Script { plans, .. } = &rule.body else { return None };
+        let (On::Message(levels), Kind::Message(shared)) = (&rule.triggers[trigger].on, &event.0) else {
+            return None;
         };
-        let argument = argument(trigger, event);
-        let run = Run {
+        plans[trigger].as_ref()?.run(shared, levels, self.begin(rule, event, snapshot))
+    }
+
+    fn begin(&self, rule: &Rule, event: &Event, snapshot: &Arc<dyn Snapshot>) -> Run {
+        Run {
             limits: self.limits,
             snapshot: Arc::clone(snapshot),
             time_ms: event.time_ms(),
@@ -67,7 +86,20 @@ impl Engine {
             effect_bytes: 0,
             read_bytes: 0,
             stopped: None,
-        };
+        }
+    }
+
+    /// Has the interpreter run the handler of a script.
+    pub(crate) fn interpret(
+        &self,
+        rule: &Rule,
+        trigger: TriggerIndex,
+        event: &Event,
+        snapshot: &Arc<dyn Snapshot>,
+    ) -> Result<Outcome, Box<RunError>> {
+        let trigger = &rule.triggers[trigger];
+        let Body::Script { ast, names, .. } = &rule.body else { panic!("{} is no script", rule.name) };
+        let (argument, run) = (argument(trigger, event), self.begin(rule, event, snapshot));
         let guard = Guard::enter(State::Running(Box::new(run)), names.clone(), (self.monotonic)());
         let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
         let (mut scope, handler) = (Scope::new(), trigger.handler.as_str());

@@ -38,7 +38,7 @@ fn register_message(engine: &mut Engine) {
     engine.register_get("qos", |event: &mut MessageEvent| i64::from(event.shared.message.qos));
     engine.register_get("retain", |event: &mut MessageEvent| event.shared.message.retain);
     engine.register_get("time", |event: &mut MessageEvent| event.shared.message.time_ms);
-    engine.register_get("id", |event: &mut MessageEvent| event.shared.id());
+    engine.register_get("id", |event: &mut MessageEvent| event.shared.id().clone());
     engine.register_get("replay", |event: &mut MessageEvent| -> Dynamic {
         event.shared.replay.as_ref().map_or(Dynamic::UNIT, |name| name.value().into())
     });

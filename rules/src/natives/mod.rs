@@ -22,7 +22,8 @@ pub(crate) use notify::SUBJECT_CHARS_MAX;
 pub use notify::is_notify_topic;
 pub use options::{parse_duration, parse_time};
 pub(crate) use others::{BatchEvent, BusEvent, ChangeEvent, TickEvent};
-pub(crate) use table::{TABLE_NAME_LEN_MAX, is_table_name};
+pub(crate) use publish::{ask as ask_publish, check_topic as check_publish_topic};
+pub(crate) use table::{TABLE_NAME_LEN_MAX, ask_put, is_table_name};
 pub(crate) use triggers::NAMES as TRIGGER_NAMES;
 
 use crate::limits::Limits;

@@ -37,11 +37,7 @@ fn register_for<V: Argument>(engine: &mut Engine) {
 }
 
 fn publish(topic: &str, value: &Dynamic, options: &Options) -> NativeResult<()> {
-    validate_topic(topic).map_err(|error| refuse(error.to_string()))?;
-    if topic.starts_with('$') {
-        let topic = excerpt(topic);
-        return Err(refuse(format!("topic {topic:?} starts with `$`: those topics belong to the server")));
-    }
+    check_topic(topic)?;
     let qos = match options.number("qos")? {
         None => 0,
         Some(qos @ 0..=2) => u8::try_from(qos).unwrap_or(0),
@@ -57,11 +53,33 @@ fn publish(topic: &str, value: &Dynamic, options: &Options) -> NativeResult<()> 
         {
             return Err(refuse("publish with is_text needs text: the payload is not UTF-8"));
         }
-        let along = properties.as_deref().map_or(0, size_of_properties);
-        run.reserve(topic.len() + payload.len() + along)?;
-        run.effects.push(Effect::Publish { topic: topic.to_owned(), payload, qos, retain, properties });
-        Ok(())
+        ask(run, topic.to_owned(), payload, qos, retain, properties)
     })
+}
+
+/// Refuses topics to which no script can publish.
+pub(crate) fn check_topic(topic: &str) -> NativeResult<()> {
+    validate_topic(topic).map_err(|error| refuse(error.to_string()))?;
+    if topic.starts_with('$') {
+        let topic = excerpt(topic);
+        return Err(refuse(format!("topic {topic:?} starts with `$`: those topics belong to the server")));
+    }
+    Ok(())
+}
+
+/// Asks for a message to be published to a topic that was checked.
+pub(crate) fn ask(
+    run: &mut Run,
+    topic: String,
+    payload: Bytes,
+    qos: u8,
+    retain: bool,
+    properties: Option<Box<PublishProperties>>,
+) -> NativeResult<()> {
+    let along = properties.as_deref().map_or(0, size_of_properties);
+    run.reserve(topic.len() + payload.len() + along)?;
+    run.effects.push(Effect::Publish { topic, payload, qos, retain, properties });
+    Ok(())
 }
 
 /// What MQTT 5 sends along.

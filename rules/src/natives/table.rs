@@ -162,19 +162,28 @@ fn write(
     check_key(&key, run)?;
     let json = json::write(value, run.limits.effect_bytes_max);
     let json = json.map_err(|error| refuse(format!("{function} cannot store this value: {error}")))?;
-    run.reserve(table.len() + key.hash.len() + key.sort.len() + json.len())?;
-    let ttl_ms = ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
-    let expires_at_ms = ttl_ms.map(|ttl| run.time_ms.saturating_add(ttl));
-    index::maintain(run, table, &key, Some((value, expires_at_ms)))?;
-    let (hash, sort) = (key.hash.into_owned(), key.sort.into_owned());
-    run.effects.push(Effect::Put {
-        table: table.to_string(),
-        hash,
-        sort,
-        value: Bytes::from(json),
-        expires_at_ms,
-    });
+    index::maintain(run, table, &key, Some((value, expiry(run, ttl))))?;
+    ask_put(run, table, (key.hash.into_owned(), key.sort.into_owned()), json.into(), ttl)
+}
+
+/// Asks for a row of a table without an index to be written, under a key that was checked.
+pub(crate) fn ask_put(
+    run: &mut Run,
+    table: &str,
+    (hash, sort): (String, String),
+    value: Bytes,
+    ttl: Option<Duration>,
+) -> NativeResult<()> {
+    run.reserve(table.len() + hash.len() + sort.len() + value.len())?;
+    let (table, expires_at_ms) = (table.to_owned(), expiry(run, ttl));
+    run.effects.push(Effect::Put { table, hash, sort, value, expires_at_ms });
     Ok(())
+}
+
+/// When a row goes that is written now.
+fn expiry(run: &Run, ttl: Option<Duration>) -> Option<i64> {
+    let ttl_ms = i64::try_from(ttl?.as_millis()).unwrap_or(i64::MAX);
+    Some(run.time_ms.saturating_add(ttl_ms))
 }
 
 fn delete(table: &Table, key: &Key) -> NativeResult<()> {

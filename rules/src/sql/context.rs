@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
+use super::doc::Doc;
 use super::error::SqlRunError;
 use super::evaluate::Evaluated;
-use super::json::Doc;
 use super::limits::WORK_BYTES_MAX;
 use super::value::Value;
 use crate::error::RunErrorKind;

@@ -9,9 +9,9 @@ use memchr::{memchr, memchr2};
 
 use super::ast::{Expr, Operator};
 use super::compare::holds;
-use super::json::Scanner;
 use super::limits::WORK_BYTES_MAX;
 use super::value::Value;
+use crate::json::Scanner;
 
 /// A comparison of a member with a literal, which must be true for the condition to be.
 #[derive(Clone, Debug)]

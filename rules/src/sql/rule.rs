@@ -8,9 +8,9 @@ use smallvec::SmallVec;
 
 use super::action::Action;
 use super::context::{Context, Evaluation, Functions, Scope};
+use super::doc::Doc;
 use super::error::{SqlError, SqlRunError};
 use super::functions::{base64, uuid};
-use super::json::Doc;
 use super::lex::Place;
 use super::limits::ACTIONS_MAX;
 use super::outcome::{SqlFailure, SqlOutcome};

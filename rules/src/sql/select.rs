@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use super::ast::{Expr, Item, Selected, Selection};
 use super::context::{Evaluation, Scope};
+use super::doc::Doc;
 use super::error::SqlRunError;
-use super::json::Doc;
 use super::limits::OUTPUT_BYTES_MAX;
 use super::value::{Value, write_member};
 
@@ -76,7 +76,7 @@ fn copy_members(
         Doc::Other(_) => return Err(SqlRunError::NoObject("an array or a scalar".to_owned())),
     };
     evaluation.charge(members.len() * fields.len())?;
-    let is_replaced = |name: &super::json::RawText<'_>| fields.iter().any(|(field, _)| name.is(field));
+    let is_replaced = |name: &crate::json::RawText<'_>| fields.iter().any(|(field, _)| name.is(field));
     if !members.iter().any(|member| is_replaced(&member.name)) {
         // Without its braces; blanks within them do no harm, unless there is nothing else.
         if !members.is_empty() {

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use super::ast::Selection;
 use super::context::{Context, Evaluation, Scope};
+use super::doc::Doc;
 use super::error::{SqlError, SqlRunError};
 use super::evaluate::passes;
 use super::glance::Glance;
-use super::json::Doc;
 use super::lex::Place;
 use super::limits::SQL_BYTES_MAX;
 use super::parse::{Parsed, Parser};

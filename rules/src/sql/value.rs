@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::decimal::{COEFFICIENT_END, Decimal, Rounding};
-use super::json::{RawText, Scanner, elements_of, member_of, members_of, write_text};
+use super::doc::{elements_of, member_of, members_of};
+use crate::json::{RawText, Scanner, write_text};
 
 /// A value. Arrays and objects of the payload stay as they are until somebody looks into them.
 #[derive(Clone, Debug, PartialEq)]

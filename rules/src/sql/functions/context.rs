@@ -102,7 +102,7 @@ fn get_dynamodb<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
 
 /// The value of a text that may be JSON.
 pub(super) fn checked_json(bytes: &[u8]) -> Option<Value<'static>> {
-    use crate::sql::json::Doc;
+    use crate::sql::doc::Doc;
     match Doc::read(bytes) {
         Doc::NotJson(_) => None,
         Doc::Object(json, _) | Doc::Other(json) => Some(Value::from_owned_json(json)),

@@ -7,7 +7,7 @@ use crate::event::Message;
 use crate::event_id::EventId;
 use crate::snapshot::EmptySnapshot;
 use crate::sql::context::{Context, Evaluation, NoFunctions};
-use crate::sql::json::Doc;
+use crate::sql::doc::Doc;
 use crate::sql::{Output, SqlRunError, Statement};
 
 const SELECTED: &str = "SELECT * FROM 'a' WHERE ";

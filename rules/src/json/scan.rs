@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::sql::limits::JSON_DEPTH_MAX;
+use super::DEPTH_MAX;
 
 /// Why a text is not JSON.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ScanError {
-    pub(super) expected: &'static str,
-    pub(super) at: usize,
+    pub(crate) expected: &'static str,
+    pub(crate) at: usize,
 }
 
 impl fmt::Display for ScanError {
@@ -28,14 +28,26 @@ pub(crate) struct RawText<'text> {
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'text> {
     text: &'text str,
-    pub(super) at: usize,
+    at: usize,
+    is_doubtful: bool,
 }
 
 type Scan<T> = Result<T, ScanError>;
 
 impl<'text> Scanner<'text> {
     pub(crate) fn new(text: &'text str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, is_doubtful: false }
+    }
+
+    /// How many bytes were passed.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether something was passed that is right by its form alone, and that other readers may refuse: half a surrogate
+    /// pair, or a number that may be out of their range.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.is_doubtful
     }
 
     fn peek(&self) -> u8 {
@@ -140,7 +152,7 @@ impl<'text> Scanner<'text> {
     }
 
     fn enter(&mut self, depth: usize) -> Scan<()> {
-        if depth >= JSON_DEPTH_MAX {
+        if depth >= DEPTH_MAX {
             return self.fail("less depth was expected");
         }
         self.at += 1;
@@ -175,6 +187,8 @@ impl<'text> Scanner<'text> {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
             b'u' => {
                 self.at += 1;
+                // U+D800 and above: halves of pairs, and what is as rare.
+                self.is_doubtful |= matches!(self.peek(), b'd' | b'D');
                 for _ in 0..4 {
                     if !self.peek().is_ascii_hexdigit() {
                         return self.fail("a hex digit was expected");
@@ -196,6 +210,9 @@ impl<'text> Scanner<'text> {
     }
 
     fn number(&mut self) -> Scan<()> {
+        /// Numbers with no more characters before an exponent are within any range.
+        const CHARACTERS_MAX: usize = 300;
+        let start = self.at;
         if self.peek() == b'-' {
             self.at += 1;
         }
@@ -207,7 +224,9 @@ impl<'text> Scanner<'text> {
             self.at += 1;
             self.digits()?;
         }
+        self.is_doubtful |= self.at - start > CHARACTERS_MAX;
         if matches!(self.peek(), b'e' | b'E') {
+            self.is_doubtful = true;
             self.at += 1;
             if matches!(self.peek(), b'+' | b'-') {
                 self.at += 1;

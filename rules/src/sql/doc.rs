@@ -1,6 +1,6 @@
 //! A payload that is read once: whether it is JSON, and where its members are.
 
-use super::scan::{RawText, ScanError, Scanner};
+use crate::json::{RawText, ScanError, Scanner};
 
 /// One member of an object.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,9 +75,9 @@ impl<'text> Doc<'text> {
             return Ok(Self::Other(value));
         }
         let mut members = Members::default();
-        let start = scanner.at;
+        let start = scanner.at();
         scanner.object(0, |name, value| members.push(Member { name, value }))?;
-        let whole = &text[start..scanner.at];
+        let whole = &text[start..scanner.at()];
         scanner.end()?;
         Ok(Self::Object(whole, members))
     }

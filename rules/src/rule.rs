@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::basic_ingest::{BASIC_INGEST_PREFIX, BasicIngest};
 use crate::engine::LibraryFile;
 use crate::plan::Plan;
+use crate::rule_set::TriggerIndex;
 use crate::sql::SqlRule;
 use crate::state::Names;
 use crate::topic::{ALL_LEVELS, TopicFilter};
@@ -101,6 +102,14 @@ impl Rule {
     /// The text it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether a handler needs no interpreter for what is usual: see docs/RULES.md, "What makes a handler fast".
+    pub fn has_plan(&self, trigger: TriggerIndex) -> bool {
+        match &self.body {
+            Body::Script { plans, .. } => plans.get(trigger).is_some_and(Option::is_some),
+            Body::Sql(_) => false,
+        }
     }
 
     /// The topics of Basic Ingest that set a trigger off; `None` for one that no message sets off. A statement takes all

@@ -144,6 +144,8 @@ async fn rules_are_checked_without_a_server() {
     let output = run(&["rules", "check", "rules"], folder.path()).await;
     assert!(output.status.success(), "{output:?}");
     assert!(output.stdout.contains("good.rhai: right"), "{output:?}");
+    let relay = "  on_message(\"a\"): relay, without the interpreter\n";
+    assert!(output.stdout.contains(relay), "{output:?}");
     std::fs::write(
         rules.join("wrong.rhai"),
         "on_message(\"a\", \"relay\");\nfn relay(msg) {\n    let x = ;\n}\n",

@@ -13,7 +13,8 @@ use super::config_file::ConfigFile;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RulesCommand {
-    /// Compiles every .rhai and .sql file of a folder and says file, line and column of what is wrong.
+    /// Compiles every .rhai and .sql file of a folder, and says what it listens to, or file, line and column of what is
+    /// wrong.
     Check {
         /// The folder of rules; that of the configuration if none is named.
         folder: Option<PathBuf>,

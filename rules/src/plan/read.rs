@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::natives::{is_table_name, parse_duration};
 
 /// Natives that a plan does itself.
-const NATIVES: [&str; 5] = ["contains", "publish", "put", "table", "type_of"];
+const NATIVES: [&str; 7] = ["contains", "json", "publish", "put", "table", "text", "type_of"];
 
 /// Reads the plan of a handler. `None` if some part of it takes the interpreter.
 pub(crate) fn read(ast: &AST, handler: &str, constants: &Map, limits: &Limits) -> Option<Plan> {

@@ -23,7 +23,13 @@ pub(super) fn check(folder: Option<PathBuf>, config: &ConfigFile) -> anyhow::Res
     let mut wrong = 0;
     for (path, result) in pipeline::check_rules(&engine, &folder)? {
         match result {
-            Ok(rule) => println!("{}: right, version {}", path.display(), rule.version),
+            Ok(rule) => {
+                println!("{}: right, version {}", path.display(), rule.version);
+                for (index, trigger) in rule.triggers.iter().enumerate() {
+                    let how = if rule.has_plan(index) { ", without the interpreter" } else { "" };
+                    println!("  {}: {}{how}", trigger.on, trigger.handler);
+                }
+            }
             Err(error) => {
                 wrong += 1;
                 eprintln!("{}", chain(&error));

@@ -5,7 +5,7 @@ use rhai::{ASTFlags, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Token};
 use super::{Meaning, Reader, is_unusual};
 use crate::json;
 use crate::plan::compare::Comparison;
-use crate::plan::members::{MemberIndex, Shape};
+use crate::plan::members::Shape;
 use crate::plan::{Field, Value};
 
 impl Reader<'_> {
@@ -57,29 +57,34 @@ impl Reader<'_> {
         members.collect::<Option<_>>().map(Value::Object)
     }
 
-    /// `msg.time`, `msg.params.room`, `msg.json.meta.page`, `said.meta.page`.
+    /// `msg.time`, `msg.params.room`, `msg.json.meta.page`, `said.meta.page`, `msg.text()`.
     fn dotted(&mut self, expression: &Expr) -> Option<Value> {
-        let (base, names) = names_of(expression)?;
+        let (base, links) = links_of(expression)?;
         let Expr::Variable(variable, ..) = base else { return None };
         if !variable.2.is_empty() {
             return None;
         }
-        match (self.meaning(&variable.1)?, names.as_slice()) {
-            (Meaning::Member(member), names) => {
-                let member = *member;
-                Some(self.member(member, names))
+        let (member, names) = match (self.meaning(&variable.1)?, links.as_slice()) {
+            (Meaning::Member(member), names) => (*member, names),
+            (Meaning::Message, [Link::Name(name) | Link::Call(name), names @ ..]) if *name == "json" => {
+                (Shape::PAYLOAD, names)
             }
-            (Meaning::Message, [name, names @ ..]) if *name == "json" => {
-                Some(self.member(Shape::PAYLOAD, names))
+            (Meaning::Message, [Link::Name(params), Link::Name(name)]) if *params == "params" => {
+                return Some(Value::Param((*name).clone()));
             }
-            (Meaning::Message, [params, name]) if *params == "params" => Some(Value::Param((*name).clone())),
-            (Meaning::Message, [name]) => field(name).map(Value::Field),
-            _ => None,
-        }
-    }
-
-    fn member(&mut self, of: MemberIndex, names: &[&ImmutableString]) -> Value {
-        Value::Member(names.iter().fold(of, |parent, name| self.shape.member(parent, name)))
+            (Meaning::Message, [Link::Call(name)]) if *name == "text" => {
+                return Some(Value::Field(Field::Payload));
+            }
+            (Meaning::Message, [Link::Name(name)]) => return field(name).map(Value::Field),
+            _ => return None,
+        };
+        names
+            .iter()
+            .try_fold(member, |parent, link| match link {
+                Link::Name(name) => Some(self.shape.member(parent, name)),
+                Link::Call(_) => None,
+            })
+            .map(Value::Member)
     }
 
     fn call(&mut self, call: &FnCallExpr) -> Option<Value> {
@@ -107,28 +112,40 @@ impl Reader<'_> {
     }
 }
 
-/// What is left of all dots, and the names behind them.
-fn names_of(expression: &Expr) -> Option<(&Expr, Vec<&ImmutableString>)> {
+/// What stands behind a dot.
+enum Link<'expression> {
+    /// `.name()`
+    Call(&'expression ImmutableString),
+    /// `.name`
+    Name(&'expression ImmutableString),
+}
+
+/// What is left of all dots, and what stands behind each.
+fn links_of(expression: &Expr) -> Option<(&Expr, Vec<Link<'_>>)> {
     let Expr::Dot(dot, flags, _) = expression else { return None };
     let (base, mut rest, mut flags) = (&dot.lhs, &dot.rhs, flags);
-    let mut names = Vec::new();
+    let mut links = Vec::new();
     loop {
         // `?.` is a dot with this flag.
         if flags.intersects(ASTFlags::NEGATED) {
             return None;
         }
-        match rest {
-            Expr::Property(property, _) => {
-                names.push(&property.2);
-                return Some((base, names));
-            }
-            Expr::Dot(dot, inner, _) => {
-                let Expr::Property(property, _) = &dot.lhs else { return None };
-                names.push(&property.2);
-                (rest, flags) = (&dot.rhs, inner);
-            }
-            _ => return None,
+        let Expr::Dot(dot, inner, _) = rest else {
+            links.push(link(rest)?);
+            return Some((base, links));
+        };
+        links.push(link(&dot.lhs)?);
+        (rest, flags) = (&dot.rhs, inner);
+    }
+}
+
+fn link(expression: &Expr) -> Option<Link<'_>> {
+    match expression {
+        Expr::MethodCall(call, _) if call.args.is_empty() && !is_unusual(call) => {
+            Some(Link::Call(&call.name))
         }
+        Expr::Property(property, _) => Some(Link::Name(&property.2)),
+        _ => None,
     }
 }
 

@@ -11,4 +11,4 @@ pub(crate) use text::write_text;
 pub(crate) use write::{Raw, write};
 
 /// How deep arrays and maps may lie in each other, both ways: reading and writing recurse. What lies deeper does not count as JSON.
-const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::members::is_small;
-use crate::json;
+use crate::json::{self, Scanner};
 use crate::limits::Limits;
 
 #[derive(Clone, Debug)]
@@ -134,7 +134,12 @@ impl<'run> Item<'run> {
     }
 }
 
-/// What was written, if it is certain to be within the limits of a script's value.
+/// What was written, if it is certain to be within the limits of a script's value, its depth included.
 pub(super) fn within_limits(written: Vec<u8>, limits: &Limits) -> Option<String> {
-    String::from_utf8(written).ok().filter(|text| is_small(text, limits))
+    let opening = written.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    let text = String::from_utf8(written).ok().filter(|text| is_small(text, limits))?;
+    if opening >= json::DEPTH_MAX {
+        Scanner::new(&text).value(0).ok()?;
+    }
+    Some(text)
 }

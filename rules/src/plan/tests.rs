@@ -112,6 +112,15 @@ fn what_is_not_certain_is_for_the_interpreter() {
 }
 
 #[test]
+fn a_plan_makes_nothing_too_deep() {
+    for (times, is_answered) in [(7, true), (9, false)] {
+        let deeper = "let value = [[[[[[[[value]]]]]]]];".repeat(times);
+        let body = format!("let value = msg.time; {deeper} publish(\"a\", value);");
+        assert_eq!(answers(&body, ""), is_answered, "{times} times 8");
+    }
+}
+
+#[test]
 fn what_has_no_plan_is_for_the_interpreter() {
     for body in [
         "let n = 1; n += 1; publish(\"a\", n);",

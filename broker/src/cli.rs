@@ -8,6 +8,7 @@ mod dead_letters;
 mod explain;
 mod greeting;
 mod inherited;
+mod outbox;
 mod rules;
 mod serve;
 mod systemd;
@@ -23,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 use bus::BusCommand;
 use dead_letters::DeadLettersCommand;
 use explain::ExplainCommand;
+use outbox::OutboxCommand;
 use rules::RulesCommand;
 
 /// An MQTT broker with a rules engine: chat, orders, scores and presence in one program.
@@ -42,6 +44,8 @@ const EXAMPLES: &str = "Examples:
   pointsman rules test config/rules             run the tests beside them
   pointsman rules list                          what the server that runs has, and its versions
   pointsman explain 01KAJ3M0Q00000J3QZ0000000A  what became of a message
+  pointsman dead-letters list                   the events on which rules failed
+  pointsman outbox undelivered                  the webhooks that were given up
 
 Once it runs, open http://localhost:8080 in a browser.
 Signals: HUP reads configuration, certificates and policies anew; TERM and INT end it in order, a second one at once.";
@@ -71,6 +75,11 @@ enum Command {
     },
     /// Says what became of a message: which rules matched and what they did, who was sent it, who was denied and why.
     Explain(ExplainCommand),
+    /// Shows the requests that rules send to web servers, and sends those that were given up once more.
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
     /// Checks, tests and manages rules.
     Rules {
         #[command(subcommand)]
@@ -103,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Bus { command } => command.run(),
         Command::DeadLetters { command } => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Outbox { command } => command.run(),
         Command::Rules { command } => command.run(),
     };
     match result {

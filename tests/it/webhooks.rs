@@ -5,8 +5,10 @@ mod faults;
 mod notifications;
 
 use pointsman_config::{Config, EnvironmentSecret, PrivatePlace, Secret, WebAddress};
-use pointsman_tests::{Client, Manner, QoS, TestServer, WebServer, eventually};
+use pointsman_tests::{Client, Manner, QoS, TestServer, WebServer, eventually, run_server};
 use serde_json::{Value, json};
+
+const SERVER: &str = env!("CARGO_BIN_EXE_server");
 
 /// Sends what a message asks for, and says on `out/done` that it did.
 const RULE: &str = r#"
@@ -118,6 +120,44 @@ async fn what_a_web_server_refuses_can_be_looked_at_and_sent_again() {
     figure(&server, "undelivered", |count| count == 0).await;
     let nobody = server.http().get("/api/outbox").await;
     assert_eq!(nobody.status, 401, "this is for the operator");
+}
+
+#[tokio::test]
+async fn commands_show_what_was_given_up_and_send_it_again() {
+    let web = WebServer::start().await;
+    let (server, mut client) = with_hook(&web, |_| {}).await;
+    let config = format!("[data]\ndirectory = {:?}\n", server.config().data.directory);
+    std::fs::write(server.directory().join("commands.toml"), config).expect("written");
+    let run = async |arguments: &[&str]| {
+        let all = [&["outbox"], arguments, &["--config", "commands.toml"]].concat();
+        run_server(SERVER, &all, server.directory()).await
+    };
+    web.behave(Manner::Status(422));
+    for body in ["first", "second", "third"] {
+        hook(&mut client, &web.url("/"), body, json!({})).await;
+    }
+    figure(&server, "undelivered", |count| count == 3).await;
+    let (name, listed) = (web.url(""), run(&["list"]).await);
+    assert!(listed.stdout.contains(&name) && listed.stdout.contains("422"), "{listed:?}");
+    let shown = run(&["undelivered", "--json"]).await;
+    let requests: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let bodies: Vec<&str> =
+        requests.as_array().expect("a list").iter().filter_map(|it| it["body"].as_str()).collect();
+    assert_eq!(bodies, ["first", "second", "third"]);
+    let id = requests[1]["id"].as_str().expect("an id");
+    let shown = run(&["undelivered", "--server", &name]).await;
+    assert!(shown.stdout.contains(id) && shown.stdout.lines().count() == 4, "{shown:?}");
+    assert_eq!(run(&["purge", id]).await.stdout, "1 removed\n");
+    let wrong = run(&["retry", id]).await;
+    assert!(!wrong.status.success() && wrong.stderr.contains("no request"), "{wrong:?}");
+    let wrong = run(&["purge", "--all", "--server", "http://nowhere:1"]).await;
+    assert!(!wrong.status.success() && wrong.stderr.contains("no web server"), "{wrong:?}");
+    web.behave(Manner::Status(204));
+    assert_eq!(run(&["retry", "--all"]).await.stdout, "2 sent once more\n");
+    let received = web.receives(5).await;
+    let again: Vec<String> = received[3..].iter().map(|request| request.text().to_owned()).collect();
+    assert_eq!(again, ["first", "third"]);
+    figure(&server, "undelivered", |count| count == 0).await;
 }
 
 #[tokio::test]

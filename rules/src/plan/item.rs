@@ -63,6 +63,15 @@ impl<'run> Item<'run> {
         }
     }
 
+    /// The bytes of what is more than a number.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Bool(_) | Self::Bytes(_) | Self::Float(_) | Self::Int(_) | Self::Unit => 0,
+            Self::Json(text) | Self::Quoted(text) => text.len(),
+            Self::Text(text) | Self::Written(text) => text.len(),
+        }
+    }
+
     pub(super) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Float(number) => Some(*number),

@@ -31,16 +31,21 @@ impl Shape {
         Self { nodes: vec![Node { name: "".into(), parent: Self::PAYLOAD, has_members: false }] }
     }
 
-    /// The member with this name of what `parent` is.
-    pub(super) fn member(&mut self, parent: MemberIndex, name: &str) -> MemberIndex {
+    /// The member with this name of what `parent` is. `None` if a plan looks at too many of them: each member of a payload
+    /// is compared with all.
+    pub(super) fn member(&mut self, parent: MemberIndex, name: &str) -> Option<MemberIndex> {
+        const NODES_MAX: usize = 64;
         let is_it = |node: &Node| node.parent == parent && *node.name == *name;
         // The first is its own parent, and nobody's member.
         if let Some(at) = self.nodes.iter().skip(1).position(is_it) {
-            return MemberIndex(at + 1);
+            return Some(MemberIndex(at + 1));
+        }
+        if self.nodes.len() >= NODES_MAX {
+            return None;
         }
         self.nodes[parent.0].has_members = true;
         self.nodes.push(Node { name: name.into(), parent, has_members: false });
-        MemberIndex(self.nodes.len() - 1)
+        Some(MemberIndex(self.nodes.len() - 1))
     }
 
     /// Finds the members. `None` if the payload is not JSON, or not certain to be JSON that a script may read.

@@ -1,7 +1,7 @@
 //! Doing what a plan says.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::mem;
 
 use bytes::Bytes;
@@ -25,13 +25,19 @@ impl Plan {
         if text_bytes > run.limits.string_bytes_max {
             return None;
         }
-        let look_at = |bytes: usize| (bytes / 256) as u64;
-        let operations = self.operations + look_at(message.message.payload.len());
-        let mut frame =
-            Frame { plan: self, message, levels, members: OnceCell::new(), variables: SmallVec::new(), run };
+        let mut frame = Frame {
+            plan: self,
+            message,
+            levels,
+            members: OnceCell::new(),
+            variables: SmallVec::new(),
+            worked_on: Cell::new(message.message.payload.len()),
+            run,
+        };
         frame.block(&self.body)?;
-        let Run { effects, effect_bytes, .. } = frame.run;
-        Some(Outcome { effects, operations: operations + look_at(effect_bytes), failure: None })
+        let Frame { worked_on, run: Run { effects, effect_bytes, .. }, .. } = frame;
+        let operations = self.operations + ((worked_on.get() + effect_bytes) / 256) as u64;
+        Some(Outcome { effects, operations, failure: None })
     }
 }
 
@@ -43,6 +49,8 @@ struct Frame<'run> {
     /// Found when the first of them is looked at.
     members: OnceCell<Option<Members<'run>>>,
     variables: SmallVec<[Item<'run>; 4]>,
+    /// Bytes that were read or copied.
+    worked_on: Cell<usize>,
     run: Run,
 }
 
@@ -102,9 +110,7 @@ impl<'run> Frame<'run> {
         if hash.is_empty() {
             return None;
         }
-        let mut value = Vec::with_capacity(128);
-        self.write(&step.value, &mut value)?;
-        let value = within_limits(value, &self.run.limits)?.into();
+        let value = self.written(&step.value)?.into();
         natives::ask_put(&mut self.run, &step.table, (hash, sort), value, step.ttl).ok()
     }
 
@@ -126,14 +132,19 @@ impl<'run> Frame<'run> {
                 Item::Text(text) => return Some(Bytes::from(text.into_owned())),
                 other => {
                     let mut out = Vec::with_capacity(128);
-                    other.write(&self.run.limits, &mut out)?;
+                    self.write_item(&other, &mut out)?;
                     return within_limits(out, &self.run.limits).map(Bytes::from);
                 }
             },
         }
+        self.written(value).map(Bytes::from)
+    }
+
+    /// A value as JSON.
+    fn written(&self, value: &'run Value) -> Option<String> {
         let mut out = Vec::with_capacity(128);
         self.write(value, &mut out)?;
-        within_limits(out, &self.run.limits).map(Bytes::from)
+        within_limits(out, &self.run.limits)
     }
 
     /// Appends a value as JSON.
@@ -163,8 +174,22 @@ impl<'run> Frame<'run> {
                 out.push(b'}');
                 Some(())
             }
-            scalar => self.evaluate(scalar)?.write(&self.run.limits, out),
+            other => self.write_item(&self.evaluate(other)?, out),
         }
+    }
+
+    fn write_item(&self, item: &Item<'run>, out: &mut Vec<u8>) -> Option<()> {
+        let before = out.len();
+        item.write(&self.run.limits, out)?;
+        self.work_on(item.bytes() + out.len() - before)?;
+        (out.len() <= self.run.limits.string_bytes_max).then_some(())
+    }
+
+    /// Counts what takes time by its length, and gives up on much of it: the interpreter looks at the clock.
+    fn work_on(&self, bytes: usize) -> Option<()> {
+        const WORK_BYTES_MAX: usize = 1 << 20;
+        self.worked_on.set(self.worked_on.get() + bytes);
+        (self.worked_on.get() <= WORK_BYTES_MAX).then_some(())
     }
 
     fn truth(&self, value: &'run Value) -> Option<bool> {
@@ -178,11 +203,7 @@ impl<'run> Frame<'run> {
         Some(match value {
             Value::All(conditions) => Item::Bool(!self.is_any(conditions, false)?),
             Value::Any(conditions) => Item::Bool(self.is_any(conditions, true)?),
-            Value::Array(_) | Value::Object(_) => {
-                let mut out = Vec::with_capacity(128);
-                self.write(value, &mut out)?;
-                Item::Written(Cow::Owned(within_limits(out, &self.run.limits)?))
-            }
+            Value::Array(_) | Value::Object(_) => Item::Written(Cow::Owned(self.written(value)?)),
             Value::Bool(truth) => Item::Bool(*truth),
             Value::Compare(comparison, sides) => {
                 let (left, right) = (self.evaluate(&sides[0])?, self.evaluate(&sides[1])?);
@@ -216,13 +237,20 @@ impl<'run> Frame<'run> {
                 let mut text = String::with_capacity(64);
                 for part in parts {
                     self.evaluate(part)?.print(&mut text)?;
+                    if text.len() > self.run.limits.string_bytes_max {
+                        return None;
+                    }
                 }
                 self.made(text)?
             }
             Value::Text(text) => Item::Text(Cow::Borrowed(text)),
             Value::TypeOf(value) => Item::Text(Cow::Borrowed(self.evaluate(value)?.kind()?)),
             Value::Unit => Item::Unit,
-            Value::Variable(at) => self.variables.get(*at)?.clone(),
+            Value::Variable(at) => {
+                let item = self.variables.get(*at)?;
+                self.work_on(item.bytes())?;
+                item.clone()
+            }
             Value::Written(json) => Item::Written(Cow::Borrowed(json)),
         })
     }
@@ -248,6 +276,7 @@ impl<'run> Frame<'run> {
 
     /// A text that the handler made.
     fn made(&self, text: String) -> Option<Item<'run>> {
+        self.work_on(text.len())?;
         (text.len() <= self.run.limits.string_bytes_max).then_some(Item::Text(Cow::Owned(text)))
     }
 

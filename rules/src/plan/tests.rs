@@ -112,6 +112,24 @@ fn what_is_not_certain_is_for_the_interpreter() {
 }
 
 #[test]
+fn a_plan_gives_up_what_may_take_long() {
+    let blank = format!("[{}]", " ".repeat(15_000));
+    let many = |times: usize| format!("publish(\"a\", [{}]);", "msg.json, ".repeat(times));
+    assert!(answers(&many(50), &blank));
+    assert!(!answers(&many(80), &blank), "each is read anew");
+    let text = "x".repeat(15_000);
+    assert!(answers("publish(\"a\", `${msg.payload}`);", &text));
+    assert!(!answers("publish(\"a\", `${msg.payload}${msg.payload}`);", &text), "it is too long a text");
+    assert!(!answers("publish(\"a\", [msg.payload, msg.payload]);", &text), "so are both together");
+    let engine = engine(Limits::default());
+    let looks_at = |members: usize| {
+        let each = (0..members).map(|member| format!("let it = msg.json.m{member};"));
+        rule_of(&engine, &each.collect::<String>()).has_plan(0)
+    };
+    assert!(looks_at(60) && !looks_at(70), "each member of a payload is compared with all of these");
+}
+
+#[test]
 fn a_plan_makes_nothing_too_deep() {
     for (times, is_answered) in [(7, true), (9, false)] {
         let deeper = "let value = [[[[[[[[value]]]]]]]];".repeat(times);

@@ -81,7 +81,7 @@ impl Reader<'_> {
         names
             .iter()
             .try_fold(member, |parent, link| match link {
-                Link::Name(name) => Some(self.shape.member(parent, name)),
+                Link::Name(name) => self.shape.member(parent, name),
                 Link::Call(_) => None,
             })
             .map(Value::Member)
@@ -95,7 +95,7 @@ impl Reader<'_> {
             ("!", [condition]) => Some(Value::Not(Box::new(self.value(condition)?))),
             // This is how `name in map` is read.
             ("contains", [map, Expr::StringConstant(name, _)]) => match self.value(map)? {
-                Value::Member(of) => Some(Value::Has(self.shape.member(of, name))),
+                Value::Member(of) => self.shape.member(of, name).map(Value::Has),
                 _ => None,
             },
             ("type_of", [value]) => Some(Value::TypeOf(Box::new(self.value(value)?))),

@@ -165,8 +165,7 @@ impl<'text> Scanner<'text> {
         let start = self.at;
         let mut is_escaped = false;
         loop {
-            let plain = &self.text.as_bytes()[self.at..];
-            self.at += plain.iter().position(|&byte| !is_plain(byte)).unwrap_or(plain.len());
+            self.at += plain_len(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 b'"' => break,
                 b'\\' => {
@@ -247,18 +246,44 @@ impl<'text> Scanner<'text> {
     }
 }
 
-/// Whether a byte may stand in a string as it is.
-fn is_plain(byte: u8) -> bool {
-    const PLAIN: [bool; 256] = {
-        let mut plain = [true; 256];
-        let mut control = 0;
-        while control < 0x20 {
-            plain[control] = false;
-            control += 1;
+/// How many bytes from the begin on may stand in a string as they are: all but quotes, backslashes and control characters.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    /// Marks the high bits of bytes that are less than `bound`, which is no more than 128: the lowest mark is right.
+    const fn less(word: u64, bound: u64) -> u64 {
+        word.wrapping_sub(ONES * bound) & !word & HIGH
+    }
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let (quote, backslash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5C));
+        let marks = less(word, 0x20) | less(quote, 1) | less(backslash, 1);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
         }
-        plain[b'"' as usize] = false;
-        plain[b'\\' as usize] = false;
-        plain
-    };
-    PLAIN[usize::from(byte)]
+        at += 8;
+    }
+    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    at + bytes[at..].iter().take_while(|byte| is_plain(byte)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_string_ends_at_its_first_unusual_byte(
+            plain in "[ !#-\\[\\]-~\u{80}-\u{10FFFF}]{0,30}",
+            unusual in prop::sample::select(vec!["", "\"", "\\", "\n", "\u{0}", "\u{1f}"]),
+            rest in any::<String>(),
+        ) {
+            let rest = if unusual.is_empty() { String::new() } else { rest };
+            let text = format!("{plain}{unusual}{rest}");
+            prop_assert_eq!(plain_len(text.as_bytes()), plain.len());
+        }
+    }
 }

@@ -64,6 +64,7 @@ impl<'run> Item<'run> {
     }
 
     /// The bytes of what is more than a number.
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Bool(_) | Self::Bytes(_) | Self::Float(_) | Self::Int(_) | Self::Unit => 0,

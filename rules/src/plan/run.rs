@@ -178,6 +178,7 @@ impl<'run> Frame<'run> {
         }
     }
 
+    #[inline]
     fn write_item(&self, item: &Item<'run>, out: &mut Vec<u8>) -> Option<()> {
         let before = out.len();
         item.write(&self.run.limits, out)?;
@@ -186,6 +187,7 @@ impl<'run> Frame<'run> {
     }
 
     /// Counts what takes time by its length, and gives up on much of it: the interpreter looks at the clock.
+    #[inline]
     fn work_on(&self, bytes: usize) -> Option<()> {
         const WORK_BYTES_MAX: usize = 1 << 20;
         self.worked_on.set(self.worked_on.get() + bytes);

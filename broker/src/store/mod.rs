@@ -124,6 +124,11 @@ impl Store {
         self.core.has_room()
     }
 
+    /// The limits that it keeps.
+    pub fn options(&self) -> &StoreOptions {
+        &self.core.options
+    }
+
     /// Resolves once record `seq` is on disk, for readers who follow the log with [`Store::replay`]; or once the store is
     /// closed. Returns the last record on disk.
     pub async fn reached(&self, seq: Seq) -> Seq {

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 use super::act::Commit;
 use super::lanes::Held;
 use super::send::{Batch, Part};
+use super::snapshot::Written;
 use super::unit::{Job, Piece, Unit};
 use super::worker::{Desk, refusal};
 use crate::mqtt::{Envelope, Origin, SERVER, retained_writes};
@@ -193,12 +194,12 @@ impl Pipeline {
         hops: u8,
         desk: &mut Desk,
     ) -> Result<Part, AppendError> {
-        let (writes, reads) = desk.snapshot.take();
+        let Written { writes, reads, ended } = desk.snapshot.take();
         let afterwards = std::mem::take(&mut commit.afterwards);
         let is_kept = commit.publishes_must_be_kept();
         let envelope = (!commit.publishes.is_empty()).then(|| self.sealed(commit, hops));
         let done = ran.iter().flat_map(Piece::done).collect();
-        let mut record = Record { reads, writes, done, ..Record::default() };
+        let mut record = Record { reads, ended, writes, done, ..Record::default() };
         let boards = std::mem::take(&mut commit.boards);
         let part = match envelope {
             // Some durable rule or session wants what is published: it goes into the log with the rest.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::error::RunError;
 use crate::leaderboard::BoardChange;
+use crate::sql::Asked;
 
 /// The result of a run that has something to do: perform all effects, in order, or none.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -14,6 +15,8 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// How many steps of the interpreter it took.
     pub operations: u64,
+    /// By which actions of a statement the effects are asked for.
+    pub asked: Asked,
     /// What failed although there is something to do: actions of a statement, each of which is for itself. Of a script
     /// there is no such thing.
     pub failure: Option<Box<PartFailure>>,

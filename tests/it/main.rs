@@ -27,6 +27,7 @@ mod operator_api;
 mod policy;
 mod promises;
 mod proxies;
+mod refusals;
 mod reload;
 mod retained;
 mod rule_effects;

@@ -133,6 +133,34 @@ async fn the_error_action_has_what_failed_in_hand_unless_it_fails_itself() {
 }
 
 #[tokio::test]
+async fn what_is_refused_at_the_commit_is_an_action_that_failed() {
+    // No topic of that length can be retained.
+    let said = format!(r#"{{"room": "{}"}}"#, "x".repeat(5_000));
+    let actions = "REPUBLISH 'to/${room}' RETAIN, TABLE 'kept' KEY '${length(room)}'";
+    let why = "a retained topic has 5003 bytes: at most 4000 are allowed";
+    let operator =
+        with_statement(&format!("SELECT 1 AS n FROM 'in' THEN {actions} ON ERROR REPUBLISH 'out' QOS 1"))
+            .await;
+    let mut client = operator.listener().await;
+    client.publish("in", said.clone()).await;
+    let told = client.recv_on("out").await.json();
+    let failures = json!([
+        { "failedAction": "RepublishAction", "failedResource": "to/${room}", "errorMessage": why }
+    ]);
+    assert_eq!((&told["ruleName"], &told["failures"]), (&json!("case"), &failures), "{told}");
+    assert_eq!(row(&mut client, "5000").await, json!({ "n": 1 }), "the other action was done");
+    operator.letters(0).await;
+
+    let operator = with_statement(&format!("SELECT 1 AS n FROM 'in' THEN {actions}")).await;
+    let mut client = operator.listener().await;
+    client.publish("in", said).await;
+    let letter = operator.letters(1).await.remove(0);
+    assert_eq!(letter["message"], format!("RepublishAction to/${{room}}: {why}"));
+    assert_eq!(letter["done"], json!(["TABLE 'kept' KEY '${length(room)}'"]), "{letter}");
+    assert_eq!(row(&mut client, "5000").await, json!({ "n": 1 }));
+}
+
+#[tokio::test]
 async fn a_statement_that_cannot_be_evaluated_is_a_letter() {
     let operator =
         with_statement("-- a comment\nSELECT *, 1 AS one FROM 'in' THEN REPUBLISH 'out' QOS 1").await;

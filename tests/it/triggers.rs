@@ -120,6 +120,43 @@ async fn a_rule_is_told_once_of_a_row_whose_time_is_over() {
     assert_eq!(listener.recv().await.text(), "c 4  true 1");
 }
 
+#[tokio::test]
+async fn a_row_that_is_written_again_after_its_time_is_told_to_be_over_first() {
+    const WATCHED: &str = r#"
+        on_message("keep", "keep");
+        on_message("drop", "discard");
+        on_message("look", "look");
+        on_change("moments", "changed");
+        fn keep(msg) { table("moments").put("a", "", msg.json, #{ ttl: "20ms" }); }
+        fn discard(msg) { table("moments").delete("a"); }
+        fn look(msg) { publish("seen", table("moments").get("a") != (), #{ qos: 1 }); }
+        fn changed(change) {
+            publish("told", `${change.kind} ${change.before} ${change.after} ${change.expired}`, #{ qos: 1 });
+        }
+    "#;
+    let server = TestServer::builder().rule("moments", WATCHED).start().await;
+    let mut listener = listener(&server, "told").await;
+    let mut client = server.mqtt("client").await;
+    client.subscribe("seen", QoS::AtLeastOnce).await;
+    // Most of them come before the server itself has looked for what is over.
+    for round in 0..12 {
+        client.publish("keep", round.to_string()).await;
+        eventually("the row's time is over", async || {
+            client.publish("look", "").await;
+            let seen = client.recv_on("seen").await.text().to_owned();
+            if seen == "false" { Ok(()) } else { Err(seen) }
+        })
+        .await;
+        if round % 3 == 0 {
+            client.publish("drop", "").await;
+        }
+    }
+    for round in 0..12 {
+        assert_eq!(listener.recv().await.text(), format!("INSERT  {round} false"));
+        assert_eq!(listener.recv().await.text(), format!("REMOVE {round}  true"));
+    }
+}
+
 /// How often a row of [`SHORT_LIVED`] was told to be over.
 async fn times_told(server: &ServerProcess, name: &str) -> String {
     let mut client = server.mqtt("asker").await;

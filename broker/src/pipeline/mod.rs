@@ -37,6 +37,7 @@ pub use tools::replay::DraftError;
 pub use tools::shadow::ShadowRun;
 pub use turns::lanes::LaneStats;
 
+use inputs::put_aside::Patience;
 use inputs::{batches, expiry, ingest, route, times};
 use outbox::Afterwards;
 use rules::activate::Activation;
@@ -58,10 +59,6 @@ use crate::telemetry::Telemetry;
 
 /// How often the store is told how far the rules have come.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
-
-/// What was put aside for want of disk, or because what it reads kept changing, is tried again each time after so many
-/// of these.
-const RETRY_EVERY: u32 = 5;
 
 /// What the pipeline is made of.
 pub struct PipelineParts {
@@ -350,14 +347,13 @@ fn status(active: &ActiveRule) -> RuleStatus {
 }
 
 fn settle_until_gone(pipeline: &Weak<Pipeline>) {
-    for round in 1_u32.. {
+    let mut patience = Patience::default();
+    loop {
         thread::sleep(SETTLE_EVERY);
         let Some(pipeline) = pipeline.upgrade() else { return };
         pipeline.settle();
         pipeline.keep_boards();
-        if round.is_multiple_of(RETRY_EVERY) {
-            pipeline.retry_put_aside();
-        }
+        pipeline.retry_put_aside(&mut patience);
     }
 }
 

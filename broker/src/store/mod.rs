@@ -57,7 +57,7 @@ pub use expiry::ExpiredRow;
 pub use group::Appended;
 pub use log::Replay;
 pub use options::{Durability, KEY_BYTES_CEILING, RECORD_BYTES_CEILING, StoreOptions};
-pub use read::{QUERY_BYTES_MAX, QUERY_ROWS_MAX, Query, Row};
+pub use read::{Found, QUERY_BYTES_MAX, QUERY_ROWS_MAX, Query, Row};
 pub use record::{Done, ReadCheck, Record, Seq, Write};
 pub(crate) use record::{Reader, put_bytes, put_varint};
 pub use scan::Scan;
@@ -124,6 +124,11 @@ impl Store {
         self.core.has_room()
     }
 
+    /// The limits that it keeps.
+    pub fn options(&self) -> &StoreOptions {
+        &self.core.options
+    }
+
     /// Resolves once record `seq` is on disk, for readers who follow the log with [`Store::replay`]; or once the store is
     /// closed. Returns the last record on disk.
     pub async fn reached(&self, seq: Seq) -> Seq {
@@ -137,6 +142,11 @@ impl Store {
             }
             changed.await;
         }
+    }
+
+    /// One row, also if it has expired and is still there. May wait for the disk.
+    pub fn find(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Found>, ReadError> {
+        self.core.find(table, hash, sort)
     }
 
     /// One row, unless it has expired. May wait for the disk.

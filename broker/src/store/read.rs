@@ -30,6 +30,15 @@ pub struct Row {
     pub expires_at_ms: Option<u64>,
 }
 
+/// A row that was written and not removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Readers see it.
+    Live(Row),
+    /// Its time is over.
+    Over(Row),
+}
+
 /// Which rows of a hash, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -51,6 +60,13 @@ impl Default for Query {
 
 impl Core {
     pub(super) fn get(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Row>, ReadError> {
+        Ok(self.find(table, hash, sort)?.and_then(|found| match found {
+            Found::Live(row) => Some(row),
+            Found::Over(_) => None,
+        }))
+    }
+
+    pub(super) fn find(&self, table: &str, hash: &str, sort: &str) -> Result<Option<Found>, ReadError> {
         let key = keys::row(table, hash, sort);
         let now_ms = self.now_ms();
         let waiting = self.overlay().get(&key).cloned();
@@ -60,8 +76,11 @@ impl Core {
             let tables = self.tables();
             tables.as_ref().ok_or(ReadError::Closed)?.get(&key)?
         };
-        let live = found.filter(|stored| !stored.live.has_expired(now_ms));
-        Ok(live.map(|stored| row(sort.to_owned(), stored)))
+        Ok(found.map(|stored| {
+            let is_over = stored.live.has_expired(now_ms);
+            let row = row(sort.to_owned(), stored);
+            if is_over { Found::Over(row) } else { Found::Live(row) }
+        }))
     }
 
     pub(super) fn query(&self, table: &str, hash: &str, query: &Query) -> Result<Vec<Row>, ReadError> {

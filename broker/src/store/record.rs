@@ -102,6 +102,12 @@ impl Write {
         (table, hash, sort)
     }
 
+    /// About how many bytes it takes in a record; never less than it does.
+    pub fn size_hint(&self) -> usize {
+        let (table, hash, sort) = self.row();
+        51 + table.len() + hash.len() + sort.len() + self.value().map_or(0, Bytes::len)
+    }
+
     /// The content that the row gets; none if it goes.
     pub fn value(&self) -> Option<&Bytes> {
         match self {
@@ -129,16 +135,7 @@ pub struct Done {
 impl Record {
     /// About how many bytes the record takes on disk; never less than it does.
     pub(super) fn size_hint(&self) -> usize {
-        let writes: usize = self
-            .writes
-            .iter()
-            .map(|write| match write {
-                Write::Delete { table, hash, sort } => 31 + table.len() + hash.len() + sort.len(),
-                Write::Put { table, hash, sort, value, .. } => {
-                    51 + table.len() + hash.len() + sort.len() + value.len()
-                }
-            })
-            .sum();
+        let writes: usize = self.writes.iter().map(Write::size_hint).sum();
         let done: usize = self.done.iter().map(|done| 45 + done.rule.len()).sum();
         50 + self.messages.len() + self.sessions.len() + writes + done
     }

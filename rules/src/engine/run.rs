@@ -12,6 +12,7 @@ use crate::natives::{BatchEvent, BusEvent, ChangeEvent, LifecycleEvent, MessageE
 use crate::rule::{Body, Rule};
 use crate::rule_set::TriggerIndex;
 use crate::snapshot::Snapshot;
+use crate::sql::Decided;
 use crate::state::{Guard, Run, State, Stop, operations, watching};
 use crate::trigger::{On, Trigger};
 
@@ -30,11 +31,11 @@ impl Engine {
         event: &Event,
         snapshot: &Arc<dyn Snapshot>,
     ) -> Result<Outcome, Box<RunError>> {
-        self.run_rest(rule, trigger, event, snapshot, &[])
+        self.run_rest(rule, trigger, event, snapshot, Decided::default())
     }
 
-    /// The same of a statement without the actions that were done for the event before, as [`PartFailure::done`](
-    /// crate::PartFailure::done) names them. Scripts do all or nothing, so that of a script there are none.
+    /// The same of a statement's actions of which nothing is decided. Scripts do all or nothing, so that of a script
+    /// nothing is.
     ///
     /// # Errors
     /// As [`Engine::run`].
@@ -47,10 +48,10 @@ impl Engine {
         trigger: TriggerIndex,
         event: &Event,
         snapshot: &Arc<dyn Snapshot>,
-        done: &[String],
+        decided: Decided<'_>,
     ) -> Result<Outcome, Box<RunError>> {
         if let Body::Sql(sql) = &rule.body {
-            return self.run_sql(rule, &rule.triggers[trigger], sql, event, &**snapshot, done);
+            return self.run_sql(rule, &rule.triggers[trigger], sql, event, &**snapshot, decided);
         }
         match self.run_planned(rule, trigger, event, snapshot) {
             Some(outcome) => Ok(outcome),
@@ -116,7 +117,7 @@ impl Engine {
                 let fault = Explained { position: Position::NONE, function: None, message, kind };
                 Err(failure(rule, trigger, fault))
             }
-            (Ok(_), None) => Ok(Outcome { effects, operations, failure: None }),
+            (Ok(_), None) => Ok(Outcome { effects, operations, ..Outcome::default() }),
         }
     }
 }

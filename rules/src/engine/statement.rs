@@ -7,7 +7,7 @@ use crate::error::{Place, RunError, RunErrorKind};
 use crate::event::{Event, Kind};
 use crate::rule::Rule;
 use crate::snapshot::Snapshot;
-use crate::sql::{SqlFailure, SqlOutcome, SqlRule};
+use crate::sql::{Decided, SqlFailure, SqlOutcome, SqlRule};
 use crate::trigger::Trigger;
 
 impl Engine {
@@ -19,17 +19,17 @@ impl Engine {
         sql: &SqlRule,
         event: &Event,
         snapshot: &dyn Snapshot,
-        done: &[String],
+        decided: Decided<'_>,
     ) -> Result<Outcome, Box<RunError>> {
         let Kind::Message(shared) = &event.0 else {
             panic!("the event is not one that {} listens to", trigger.on)
         };
         let functions = LibraryFunctions { engine: self, libraries: &rule.libraries };
-        let outcome = sql.run_rest(&shared.message, snapshot, &functions, done).map_err(|error| {
+        let outcome = sql.run_rest(&shared.message, snapshot, &functions, decided).map_err(|error| {
             let (message, kind) = (error.to_string(), RunErrorKind::Snapshot);
             failure(rule, trigger, message, kind, Place::at(&rule.source, 0, 0))
         })?;
-        let SqlOutcome { effects, failures, done, is_told, .. } = outcome;
+        let SqlOutcome { effects, asked, failures, done, is_told, .. } = outcome;
         let failure = match failures.as_slice() {
             [] => None,
             [first, others @ ..] => Some(failure_of(rule, trigger, first, others)),
@@ -38,7 +38,7 @@ impl Engine {
             Some(error) if effects.is_empty() => Err(error),
             failure => {
                 let failure = failure.map(|error| Box::new(PartFailure { error: *error, done, is_told }));
-                Ok(Outcome { effects, operations: 1, failure })
+                Ok(Outcome { effects, operations: 1, asked, failure })
             }
         }
     }

@@ -37,7 +37,7 @@ impl Plan {
         frame.block(&self.body)?;
         let Frame { worked_on, run: Run { effects, effect_bytes, .. }, .. } = frame;
         let operations = self.operations + ((worked_on.get() + effect_bytes) / 256) as u64;
-        Some(Outcome { effects, operations, failure: None })
+        Some(Outcome { effects, operations, ..Outcome::default() })
     }
 }
 

@@ -75,11 +75,18 @@ impl Action {
 
     /// What it asks for, given what was selected.
     pub(crate) fn effect<'a>(&'a self, scope: &Scope<'a>, output: &Output) -> Result<Effect, SqlFailure> {
-        self.what.effect(scope, output).map_err(|Refusal { message, kind }| {
-            let (action, resource) = self.what.names();
-            let Place { line, column } = self.place;
-            SqlFailure { action, resource: resource.to_owned(), message, kind, line, column }
-        })
+        self.what.effect(scope, output).map_err(|refusal| self.failure(refusal))
+    }
+
+    /// Its failure where what it asks for is not taken.
+    pub(crate) fn refused(&self, why: &str) -> SqlFailure {
+        self.failure(why.to_owned().into())
+    }
+
+    fn failure(&self, Refusal { message, kind }: Refusal) -> SqlFailure {
+        let (action, resource) = self.what.names();
+        let Place { line, column } = self.place;
+        SqlFailure { action, resource: resource.to_owned(), message, kind, line, column }
     }
 }
 

@@ -7,6 +7,7 @@ mod action;
 mod ast;
 mod compare;
 mod context;
+mod decided;
 mod decimal;
 mod doc;
 mod error;
@@ -24,6 +25,7 @@ mod template;
 mod value;
 
 pub use context::{Context, FunctionError, Functions, NoFunctions};
+pub use decided::{Asked, Decided, Refused};
 pub use error::{SqlError, SqlRunError};
 pub use outcome::{SqlFailure, SqlOutcome};
 pub use rule::SqlRule;

@@ -1,5 +1,6 @@
 //! What a SQL rule made of a message, and what it could not.
 
+use super::decided::Asked;
 use crate::effect::Effect;
 use crate::error::RunErrorKind;
 
@@ -10,6 +11,8 @@ pub struct SqlOutcome {
     pub fired: bool,
     /// What to do, in the order of the file; that of the error action is the last.
     pub effects: Vec<Effect>,
+    /// The actions that ask for them.
+    pub asked: Asked,
     /// What failed; a failure of the error action is the last.
     pub failures: Vec<SqlFailure>,
     /// Where something failed: the actions that did not, as they are written.

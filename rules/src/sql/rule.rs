@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::action::Action;
 use super::context::{Context, Evaluation, Functions, Scope};
+use super::decided::Decided;
 use super::doc::Doc;
 use super::error::{SqlError, SqlRunError};
 use super::functions::{base64, uuid};
@@ -88,11 +89,11 @@ impl SqlRule {
         if self.statement.refuses_at_a_glance(&message.payload) {
             return Ok(SqlOutcome::default());
         }
-        self.run_rest(message, snapshot, functions, &[])
+        self.run_rest(message, snapshot, functions, Decided::default())
     }
 
-    /// The same without the actions that were done for the message before, as [`SqlOutcome::done`] names them.
-    /// The others ask for what they would have asked for beside them.
+    /// The same of the actions of which nothing is decided. They ask for what they would have asked for beside
+    /// the others.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -101,12 +102,12 @@ impl SqlRule {
         message: &Message,
         snapshot: &dyn Snapshot,
         functions: &dyn Functions,
-        done: &[String],
+        decided: Decided<'_>,
     ) -> Result<SqlOutcome, SqlRunError> {
-        self.run_with(&Context::of_message(message, self.name.as_str(), snapshot, functions), done)
+        self.run_with(&Context::of_message(message, self.name.as_str(), snapshot, functions), decided)
     }
 
-    fn run_with(&self, context: &Context<'_>, done: &[String]) -> Result<SqlOutcome, SqlRunError> {
+    fn run_with(&self, context: &Context<'_>, decided: Decided<'_>) -> Result<SqlOutcome, SqlRunError> {
         let doc = Doc::read(context.payload);
         let evaluation = Evaluation::new(context, &doc);
         let mut outcome = SqlOutcome::default();
@@ -114,7 +115,7 @@ impl SqlRule {
             Ok(None) => return Ok(outcome),
             Ok(Some(output)) => {
                 outcome.fired = true;
-                self.ask(&evaluation, &output, done, &mut outcome);
+                self.ask(&evaluation, &output, decided, &mut outcome);
             }
             Err(error @ SqlRunError::Snapshot { .. }) => return Err(error),
             Err(error) => {
@@ -131,26 +132,33 @@ impl SqlRule {
             }
         }
         if !outcome.failures.is_empty() {
-            self.report(&evaluation, &mut outcome);
+            self.report(&evaluation, decided, &mut outcome);
         }
         Ok(outcome)
     }
 
     /// Asks for the actions that were not done before.
-    fn ask(&self, evaluation: &Evaluation<'_>, output: &Output, done: &[String], outcome: &mut SqlOutcome) {
+    fn ask(
+        &self,
+        evaluation: &Evaluation<'_>,
+        output: &Output,
+        decided: Decided<'_>,
+        outcome: &mut SqlOutcome,
+    ) {
         let scope = Scope::payload(evaluation);
-        let mut done: Vec<&str> = done.iter().map(String::as_str).collect();
+        let mut done: Vec<&str> = decided.done.iter().map(String::as_str).collect();
         let mut asked = SmallVec::<[&Action; ACTIONS_MAX]>::new();
         outcome.effects.reserve_exact(self.actions.len());
-        for action in &self.actions {
-            // Also of what was done: the ids that others draw depend on it.
+        for (number, action) in self.actions.iter().enumerate() {
+            // Also of what was done or is refused: the ids that others draw depend on it.
             let effect = action.effect(&scope, output);
             if take(&mut done, action) {
                 continue;
             }
-            match effect {
+            match decided.refusal_of(number).map_or(effect, |why| Err(action.refused(why))) {
                 Ok(effect) => {
                     outcome.effects.push(effect);
+                    outcome.asked.add(number);
                     asked.push(action);
                 }
                 Err(failure) => outcome.failures.push(failure),
@@ -162,14 +170,17 @@ impl SqlRule {
     }
 
     /// Asks for the error action, once, with a document that says what failed.
-    fn report(&self, evaluation: &Evaluation<'_>, outcome: &mut SqlOutcome) {
+    fn report(&self, evaluation: &Evaluation<'_>, decided: Decided<'_>, outcome: &mut SqlOutcome) {
         let Some(action) = &self.error_action else { return };
+        let number = self.actions.len();
         let bytes = error_document(evaluation.context, &outcome.failures);
         // What the statement used up must not keep its failure from being told.
         let fresh = evaluation.anew();
-        match action.effect(&Scope::payload(&fresh), &Output { bytes, is_json: true }) {
+        let effect = action.effect(&Scope::payload(&fresh), &Output { bytes, is_json: true });
+        match decided.refusal_of(number).map_or(effect, |why| Err(action.refused(why))) {
             Ok(effect) => {
                 outcome.effects.push(effect);
+                outcome.asked.add(number);
                 outcome.is_told = true;
             }
             Err(failure) => outcome.failures.push(failure),

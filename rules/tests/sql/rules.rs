@@ -1,6 +1,6 @@
 //! Rule files: their actions, what they refuse, and the error action.
 
-use pointsman_rules::sql::{SqlOutcome, SqlRule, SqlRunError};
+use pointsman_rules::sql::{Decided, Refused, SqlOutcome, SqlRule, SqlRunError};
 use pointsman_rules::{CompileError, Effect, EmptySnapshot, RuleName, RunErrorKind};
 use serde_json::{Value, json};
 
@@ -184,11 +184,45 @@ THEN EVENT SOURCE 's' TYPE 'first',
     assert_eq!((failure.line, failure.column, failure.kind), (4, 6, RunErrorKind::Thrown));
     let rest = |done: &[&str]| {
         let done: Vec<String> = done.iter().map(ToString::to_string).collect();
-        rule.run_rest(&message("a", r#"{"room": "r"}"#), &EmptySnapshot, &Echo, &done).unwrap().effects
+        let decided = Decided { done: &done, ..Decided::default() };
+        rule.run_rest(&message("a", r#"{"room": "r"}"#), &EmptySnapshot, &Echo, decided).unwrap().effects
     };
     assert_eq!(rest(&[&failed.done[0], &failed.done[1]]), all.effects[1..2]);
     assert_eq!(rest(&[&failed.done[0]]), all.effects[1..], "the second event has the id that it had");
     assert_eq!(rest(&["REPUBLISH 'other'"]), all.effects);
+}
+
+#[test]
+fn an_action_that_is_refused_has_failed_and_the_error_action_is_asked() {
+    let text = "SELECT * FROM 'a'
+THEN REPUBLISH '${nope}',
+     EVENT SOURCE 's' TYPE 'first',
+     EVENT SOURCE 's' TYPE 'second'
+ON ERROR REPUBLISH 'errors'";
+    let rule = compile(text).unwrap();
+    let refusing = |actions: &[usize]| {
+        let refused = |&action| Refused { action, message: "no room".to_owned() };
+        let refused: Vec<Refused> = actions.iter().map(refused).collect();
+        let decided = Decided { refused: &refused, ..Decided::default() };
+        rule.run_rest(&message("a", "{}"), &EmptySnapshot, &Echo, decided).unwrap()
+    };
+    let before = refusing(&[]);
+    let asked = [before.asked.nth(0), before.asked.nth(1), before.asked.nth(2), before.asked.nth(3)];
+    assert_eq!(asked, [Some(1), Some(2), Some(3), None], "the error action is the last");
+    let outcome = refusing(&[1]);
+    assert_eq!(outcome.effects[0], before.effects[1], "the second event has the id that it had");
+    assert_eq!((outcome.asked.nth(0), outcome.asked.nth(1)), (Some(2), Some(3)));
+    assert_eq!(
+        (outcome.done.as_slice(), outcome.is_told),
+        (&["EVENT SOURCE 's' TYPE 'second'".to_owned()][..], true)
+    );
+    let failure = &outcome.failures[1];
+    assert_eq!((failure.action, failure.message.as_str(), failure.line), ("EventAction", "no room", 3));
+    let Effect::Publish { payload, .. } = &outcome.effects[1] else { panic!("{outcome:?}") };
+    let document: Value = serde_json::from_slice(payload).unwrap();
+    assert_eq!(document["failures"][1]["errorMessage"], "no room", "{document}");
+    let untold = refusing(&[1, 3]);
+    assert_eq!((untold.effects.len(), untold.failures.len(), untold.is_told), (1, 3, false), "{untold:?}");
 }
 
 #[test]
@@ -197,7 +231,8 @@ fn an_action_that_is_written_twice_is_done_twice() {
     let failed = rule.run(&message("a", "{}"), &EmptySnapshot, &Echo).unwrap();
     assert_eq!(failed.done, ["REPUBLISH 'b' QOS 0"; 2]);
     let rest = |done: &[String]| {
-        let outcome = rule.run_rest(&message("a", r#"{"c": "d"}"#), &EmptySnapshot, &Echo, done);
+        let decided = Decided { done, ..Decided::default() };
+        let outcome = rule.run_rest(&message("a", r#"{"c": "d"}"#), &EmptySnapshot, &Echo, decided);
         outcome.unwrap().effects.len()
     };
     assert_eq!((rest(&failed.done), rest(&failed.done[..1])), (1, 2));

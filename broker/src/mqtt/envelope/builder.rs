@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 use super::super::codec::{QoS, message_expiry, write_remaining_length};
 use super::{
-    Envelope, FLAG_DURABLE, FLAG_EXPIRES, FLAG_RETAIN, FLAG_RULES, FOOTER_BYTES, FORMAT_VERSION, Interest,
-    META_BYTES, Marks, Meta, NO_USER, Origin, SOME_EXPIRES, SOME_RETAINED,
+    Envelope, FLAG_DURABLE, FLAG_EXPIRES, FLAG_QOS, FLAG_RETAIN, FLAG_RULES, FOOTER_BYTES, FORMAT_VERSION,
+    Interest, META_BYTES, Marks, Meta, NO_USER, Origin, SOME_EXPIRES, SOME_RETAINED,
 };
 
 /// Collects messages and seals them into an [`Envelope`].
@@ -16,6 +16,17 @@ pub struct EnvelopeBuilder {
     metas: Vec<Meta>,
     interest: Interest,
     some: u8,
+}
+
+/// What was added to a builder since some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Added {
+    /// About how many bytes of the envelope it takes; never less than it does.
+    pub bytes: usize,
+    /// Bytes of the frames that are to be retained.
+    pub retained_bytes: usize,
+    /// Whether somebody who must not miss it wants something of it, which includes the retained store.
+    pub is_kept: bool,
 }
 
 /// What a builder held at some moment.
@@ -96,6 +107,21 @@ impl EnvelopeBuilder {
         self.metas.truncate(mark.metas);
         self.interest = mark.interest;
         self.some = mark.some;
+    }
+
+    /// What was added since the mark was made; nothing was sealed, moved or taken back meanwhile.
+    pub fn added_since(&self, mark: &BuilderMark) -> Added {
+        let metas = &self.metas[mark.metas..];
+        let frames = self.frames.len() - mark.frames + self.properties.len() - mark.properties;
+        let mut added = Added { bytes: frames + metas.len() * META_BYTES, ..Added::default() };
+        for meta in metas {
+            let is_retained = meta.flags & FLAG_RETAIN != 0;
+            added.is_kept |= is_retained || meta.flags & FLAG_DURABLE != 0 && meta.flags & FLAG_QOS != 0;
+            if is_retained {
+                added.retained_bytes += meta.frame_len as usize;
+            }
+        }
+        added
     }
 
     /// How many messages were added.

@@ -58,7 +58,9 @@ pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
 pub use publish::Publication;
 pub use recipients::{Receipt, Recipient};
-pub use retained::{RetainedLimits, RetainedStats, writes_of as retained_writes};
+pub use retained::{
+    RetainedLimits, RetainedStats, TOPIC_BYTES_MAX as RETAINED_TOPIC_BYTES_MAX, writes_of as retained_writes,
+};
 pub use samples::SampleLimits;
 pub use throttle::PublishRate;
 

@@ -16,7 +16,7 @@ use super::super::envelope::Envelope;
 use crate::telemetry::Counter;
 
 pub(crate) use cursor::{RetainedCursor, STEP_TOPICS};
-pub use rows::writes_of;
+pub use rows::{TOPIC_BYTES_MAX, writes_of};
 
 /// What a retained message takes besides its topic and its envelope: its places in the maps. An estimate, on the safe side.
 const ENTRY_BYTES: usize = 160;
@@ -155,8 +155,8 @@ impl Retained {
         if payload_len == 0 {
             return Ok(());
         }
-        if topic.len() > rows::TOPIC_BYTES_MAX {
-            let bytes_max = rows::TOPIC_BYTES_MAX;
+        if topic.len() > TOPIC_BYTES_MAX {
+            let bytes_max = TOPIC_BYTES_MAX;
             return Err(RetainedFull::TopicTooLong { bytes: topic.len(), bytes_max });
         }
         let bytes = ENTRY_BYTES + ENVELOPE_BYTES + 2 * topic.len() + payload_len;

@@ -1,15 +1,16 @@
 //! Changes of rows: what a commit does to a table that rules watch, as messages of the same commit.
 
 use bytes::Bytes;
-use pointsman_rules::{Change, EventId, Snapshot};
+use pointsman_rules::{Change, EventId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::wanted::CHANGES_PREFIX;
-use crate::mqtt::{Interest, Marks, QoS};
+use crate::mqtt::{Marks, QoS};
 use crate::pipeline::Pipeline;
 use crate::pipeline::turns::act::Commit;
-use crate::pipeline::turns::snapshot::TurnSnapshot;
+use crate::pipeline::turns::snapshot::{Before, TurnSnapshot};
+use crate::report::chain;
 use crate::store::Write;
 
 /// A change as it travels.
@@ -95,14 +96,17 @@ impl Pipeline {
             return Ok(());
         }
         let own = commit.writes[since..].iter().rev().find(|own| own.row() == write.row());
-        let before = match own {
-            Some(own) => own.value().cloned(),
-            None => tables.get(table, hash, sort).map_err(|error| error.to_string())?,
+        let mut before = match own {
+            Some(own) => own.value().cloned().map(|value| Before { value, is_over: false }),
+            None => tables.before(table, hash, sort).map_err(|error| chain(&error))?,
         };
-        if let Some(told) = tell(hash, sort, before.as_ref(), write.value(), false) {
-            let topic = format!("{CHANGES_PREFIX}{table}");
-            let Interest { durable, rules } = active.interest(&topic);
-            let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest: Interest { durable, rules } };
+        // Whoever looks for what is over finds only what is written now.
+        let over = before.take_if(|before| before.is_over);
+        let told_over = over.and_then(|over| tell(hash, sort, Some(&over.value), None, true));
+        let told = tell(hash, sort, before.as_ref().map(|before| &before.value), write.value(), false);
+        let topic = format!("{CHANGES_PREFIX}{table}");
+        let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest: active.interest(&topic) };
+        for told in told_over.into_iter().chain(told) {
             commit.publishes.push(&topic, &told, &[], marks);
         }
         Ok(())

@@ -6,6 +6,7 @@ pub(super) mod changes;
 pub(super) mod expiry;
 pub(super) mod ingest;
 pub(super) mod order;
+pub(super) mod put_aside;
 pub(super) mod recover;
 pub(super) mod route;
 pub(super) mod times;

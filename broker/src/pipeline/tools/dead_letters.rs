@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::pipeline::turns::progress::TriggerKey;
+use crate::pipeline::turns::room;
 use crate::pipeline::turns::unit::Job;
 use crate::store::{AppendError, CommitError, ReadError, Record, Row, Store, Write};
 
@@ -227,15 +228,20 @@ impl DeadLetters {
         self.put(&letter)
     }
 
-    /// What writes a letter, and removes the oldest where there are too many; and how many those are.
+    /// What writes a letter, and removes the oldest where there are too many; and how many those are. One that is too large
+    /// is removed itself.
     fn put(&self, letter: &DeadLetter) -> (Vec<Write>, usize) {
         let text = serde_json::to_vec(letter).unwrap_or_default();
         let expires_at_ms = self.clock.now_ms() + KEPT_MS;
         let mut index = self.lock();
         index.forget_expired(self.clock.now_ms());
+        // One that can never be kept drives no other out.
+        if text.len() > self.limits.bytes_max.min(room::bytes_max(self.store.options())) {
+            index.remove(&letter.id);
+            return (vec![delete(&letter.id)], 1);
+        }
         index.insert(letter.id.clone(), letter.rule.clone(), text.len(), expires_at_ms);
         let mut writes = Vec::new();
-        // The letter itself goes too, if it alone is too large.
         while index.entries.len() > self.limits.count_max || index.bytes > self.limits.bytes_max {
             let Some((oldest, entry)) = index.entries.pop_first() else { break };
             index.bytes -= entry.bytes;

@@ -5,14 +5,18 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use pointsman_rules::leaderboard::{BoardChange, BoardRow};
+use pointsman_rules::sql::{Decided, Refused};
 use pointsman_rules::{Effect, LogLevel, PartFailure, RunError};
 use rustc_hash::FxBuildHasher;
 use tracing::{debug, error, info, warn};
 
+use super::room::Room;
 use super::snapshot::SYSTEM_PREFIX;
 use super::unit::Job;
 use super::worker::{Desk, refusal};
-use crate::mqtt::{BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, encode_along, is_for_rule};
+use crate::mqtt::{
+    BuilderMark, EnvelopeBuilder, Interest, Marks, QoS, RETAINED_TOPIC_BYTES_MAX, encode_along, is_for_rule,
+};
 use crate::pipeline::Pipeline;
 use crate::pipeline::inputs::route::HOPS_MAX;
 use crate::pipeline::inputs::wanted::BUS_PREFIX;
@@ -34,6 +38,13 @@ pub(crate) struct Commit {
     pub(crate) afterwards: Afterwards,
     /// What their writes change of leaderboards.
     pub(crate) boards: Vec<BoardChange>,
+}
+
+/// An effect that is not taken.
+struct Refusal {
+    /// Which one.
+    place: usize,
+    message: String,
 }
 
 /// What a commit was before a run.
@@ -95,14 +106,14 @@ impl Interests {
 }
 
 impl Pipeline {
-    /// Sorts a run's effects into the commit, all or none. An effect on a table of the server's own fails the run.
+    /// Sorts a run's effects into the commit, all or none.
     fn commit_effects(
         &self,
         job: &Job<'_>,
         effects: Vec<Effect>,
         commit: &mut Commit,
         desk: &mut Desk,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refusal> {
         let before = commit.before_run();
         let sorted = self.sort_effects(job, effects, commit, desk);
         match sorted {
@@ -118,75 +129,90 @@ impl Pipeline {
         effects: Vec<Effect>,
         commit: &mut Commit,
         desk: &mut Desk,
-    ) -> Result<(), String> {
-        let since = commit.writes.len();
-        let interests = &mut desk.interests;
+    ) -> Result<(), Refusal> {
         let rule = job.rule.rule.name.as_str();
         let mut asker = Asker::new(rule, job.rule.trigger_id(job.trigger), job.event.id(), job.done.len());
-        for effect in effects {
-            match effect {
-                Effect::Put { table, .. } | Effect::Delete { table, .. }
-                    if table.starts_with(SYSTEM_PREFIX) =>
-                {
-                    return Err(format!("table {table:?} is the server's own: begin with a letter"));
-                }
-                Effect::Put { table, hash, sort, value, expires_at_ms } => {
-                    let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
-                    let write = Write::Put { table, hash, sort, value, expires_at_ms };
-                    self.note_change(&write, since, &desk.snapshot, commit)?;
-                    commit.writes.push(write);
-                }
-                Effect::Delete { table, hash, sort } => {
-                    let write = Write::Delete { table, hash, sort };
-                    self.note_change(&write, since, &desk.snapshot, commit)?;
-                    commit.writes.push(write);
-                }
-                Effect::Publish { topic, payload, qos, retain, properties } => {
-                    if job.hops >= HOPS_MAX {
-                        warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
-                        continue;
-                    }
-                    let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
-                    let interest = self.interest_of(&topic, interests);
-                    let retain = retain && !is_for_rule(&topic);
-                    let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
-                    let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
-                    commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
-                }
-                Effect::PutEvent { bus, event } => {
-                    if job.hops >= HOPS_MAX {
-                        warn!(rule, bus, "dropped an event: it went through {HOPS_MAX} rules already");
-                        continue;
-                    }
-                    let topic = format!("{BUS_PREFIX}{bus}");
-                    let interest = self.interest_of(&topic, interests);
-                    let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
-                    commit.publishes.push(&topic, &event, &[], marks);
-                }
-                Effect::Board(change) => {
-                    self.leaderboards.boards.check(&change).map_err(|error| error.to_string())?;
-                    commit.writes.push(write_of(change.row()));
-                    commit.boards.push(change);
-                }
-                Effect::Webhook(webhook) => {
-                    self.outbox.add_webhook(
-                        &mut asker,
-                        *webhook,
-                        &mut commit.writes,
-                        &mut commit.afterwards,
-                    )?;
-                }
-                Effect::Notify { topic, subject, message } => {
-                    let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));
-                    let (subject, message) = (subject.as_deref(), message.as_str());
-                    let notification = Notification { id: &id, topic: &topic, subject, message, time_ms };
-                    self.add_notification(job, &asker, &notification, commit, interests)?;
-                }
-                Effect::Disconnect { client_id, reason } => commit.afterwards.disconnects(client_id, reason),
-                Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
-                // The rules crate may learn effects before the broker does.
-                other => return Err(format!("this server cannot do {other:?}")),
+        let (since, mut room) = (commit.writes.len(), Room::new(commit));
+        for (place, effect) in effects.into_iter().enumerate() {
+            let sorted = self.sort_effect(job, effect, since, &mut asker, commit, desk);
+            let sorted = sorted.and_then(|()| room.take(commit, self.store.options()));
+            sorted.map_err(|message| Refusal { place, message })?;
+        }
+        Ok(())
+    }
+
+    /// Sorts an effect into the commit. One on a table of the server's own is refused. `since` is where the writes of the
+    /// run begin.
+    fn sort_effect(
+        &self,
+        job: &Job<'_>,
+        effect: Effect,
+        since: usize,
+        asker: &mut Asker<'_>,
+        commit: &mut Commit,
+        desk: &mut Desk,
+    ) -> Result<(), String> {
+        let rule = job.rule.rule.name.as_str();
+        let interests = &mut desk.interests;
+        match effect {
+            Effect::Put { table, .. } | Effect::Delete { table, .. } if table.starts_with(SYSTEM_PREFIX) => {
+                return Err(format!("table {table:?} is the server's own: begin with a letter"));
             }
+            Effect::Put { table, hash, sort, value, expires_at_ms } => {
+                let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
+                let write = Write::Put { table, hash, sort, value, expires_at_ms };
+                self.note_change(&write, since, &desk.snapshot, commit)?;
+                commit.writes.push(write);
+            }
+            Effect::Delete { table, hash, sort } => {
+                let write = Write::Delete { table, hash, sort };
+                self.note_change(&write, since, &desk.snapshot, commit)?;
+                commit.writes.push(write);
+            }
+            Effect::Publish { topic, payload, qos, retain, properties } => {
+                if job.hops >= HOPS_MAX {
+                    warn!(rule = %job.rule.rule.name, topic, "dropped: it went through {HOPS_MAX} rules already");
+                    return Ok(());
+                }
+                let qos = QoS::from_bits(qos).unwrap_or(QoS::AtLeastOnce);
+                let interest = self.interest_of(&topic, interests);
+                let retain = retain && !is_for_rule(&topic);
+                if retain && topic.len() > RETAINED_TOPIC_BYTES_MAX {
+                    let (bytes, most) = (topic.len(), RETAINED_TOPIC_BYTES_MAX);
+                    return Err(format!("a retained topic has {bytes} bytes: at most {most} are allowed"));
+                }
+                let along = properties.map_or(Ok(Vec::new()), |properties| encode_along(&properties));
+                let along = along.map_err(|error| format!("publish to {topic}: {error}"))?;
+                commit.publishes.push(&topic, &payload, &along, Marks { qos, retain, interest });
+            }
+            Effect::PutEvent { bus, event } => {
+                if job.hops >= HOPS_MAX {
+                    warn!(rule, bus, "dropped an event: it went through {HOPS_MAX} rules already");
+                    return Ok(());
+                }
+                let topic = format!("{BUS_PREFIX}{bus}");
+                let interest = self.interest_of(&topic, interests);
+                let marks = Marks { qos: QoS::AtLeastOnce, retain: false, interest };
+                commit.publishes.push(&topic, &event, &[], marks);
+            }
+            Effect::Board(change) => {
+                self.leaderboards.boards.check(&change).map_err(|error| error.to_string())?;
+                commit.writes.push(write_of(change.row()));
+                commit.boards.push(change);
+            }
+            Effect::Webhook(webhook) => {
+                self.outbox.add_webhook(asker, *webhook, &mut commit.writes, &mut commit.afterwards)?;
+            }
+            Effect::Notify { topic, subject, message } => {
+                let (id, time_ms) = (asker.next_id(), u64::try_from(job.event.time_ms()).unwrap_or(0));
+                let (subject, message) = (subject.as_deref(), message.as_str());
+                let notification = Notification { id: &id, topic: &topic, subject, message, time_ms };
+                self.add_notification(job, asker, &notification, commit, interests)?;
+            }
+            Effect::Disconnect { client_id, reason } => commit.afterwards.disconnects(client_id, reason),
+            Effect::Log { level, text } => log(job.rule.rule.name.as_str(), level, &text),
+            // The rules crate may learn effects before the broker does.
+            other => return Err(format!("this server cannot do {other:?}")),
         }
         Ok(())
     }
@@ -235,10 +261,19 @@ impl Pipeline {
         desk: &mut Desk,
     ) -> Result<Option<Box<PartFailure>>, Box<RunError>> {
         let rule = &job.rule.rule;
-        let outcome = self.engine.run_rest(rule, job.trigger, &job.event, &desk.tables, &job.done)?;
-        self.commit_effects(job, outcome.effects, commit, desk)
-            .map_err(|message| Box::new(refusal(job, message)))?;
-        Ok(outcome.failure)
+        let mut refused = Vec::new();
+        loop {
+            let decided = Decided { done: &job.done, refused: &refused };
+            let outcome = self.engine.run_rest(rule, job.trigger, &job.event, &desk.tables, decided)?;
+            match self.commit_effects(job, outcome.effects, commit, desk) {
+                Ok(()) => return Ok(outcome.failure),
+                // An action of a statement is for itself: the others are asked again, and the error action.
+                Err(Refusal { place, message }) => match outcome.asked.nth(place) {
+                    Some(action) => refused.push(Refused { action, message }),
+                    None => return Err(Box::new(refusal(job, message))),
+                },
+            }
+        }
     }
 
     /// Tells of a failure.

@@ -4,6 +4,7 @@ pub(super) mod act;
 pub(super) mod boards;
 pub(super) mod lanes;
 pub(super) mod progress;
+pub(super) mod room;
 pub(super) mod rows;
 pub(super) mod send;
 pub(super) mod snapshot;

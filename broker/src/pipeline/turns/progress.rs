@@ -47,11 +47,6 @@ impl Settled {
     pub(crate) fn for_most(&self) -> Seq {
         self.before
     }
-
-    /// Whether something is parked for a rule.
-    pub(crate) fn has_parked(&self, rule: &str) -> bool {
-        self.parked.keys().any(|key| key.rule == rule)
-    }
 }
 
 impl Progress {
@@ -123,6 +118,15 @@ impl Progress {
     /// Whether a message is put aside for a trigger.
     pub(crate) fn is_parked(&self, key: &TriggerKey, input: Input) -> bool {
         self.lock().parked.get(key).is_some_and(|inputs| inputs.contains(&input))
+    }
+
+    /// How many messages are parked for each rule that has some.
+    pub(crate) fn parked_by_rule(&self) -> BTreeMap<String, usize> {
+        let mut by_rule = BTreeMap::new();
+        for (key, inputs) in &self.lock().parked {
+            *by_rule.entry(key.rule.clone()).or_default() += inputs.len();
+        }
+        by_rule
     }
 
     /// How many messages are parked.

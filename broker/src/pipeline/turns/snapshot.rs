@@ -11,7 +11,7 @@ use super::boards::Leaderboards;
 use super::rows::Rows;
 use crate::clock::Clock;
 use crate::pipeline::rules::active::ActiveRules;
-use crate::store::{self, ReadCheck, Store, Write};
+use crate::store::{self, Found, ReadCheck, ReadError, Store, Write};
 
 /// Tables whose name begins so are the server's own.
 pub(crate) const SYSTEM_PREFIX: char = '_';
@@ -36,6 +36,26 @@ struct Inner {
     reads: Rows<ReadCheck>,
     /// What the run that is going on has read.
     run_reads: Vec<ReadCheck>,
+    /// The rows of the store whose time was over when runs of this turn wrote them.
+    ended: Rows<ReadCheck>,
+    /// Those that the run that is going on writes.
+    run_ended: Vec<ReadCheck>,
+}
+
+/// What was there of a row before it is written.
+#[derive(Debug)]
+pub(in crate::pipeline) struct Before {
+    pub(in crate::pipeline) value: Bytes,
+    /// Its time was over, and nobody was told yet.
+    pub(in crate::pipeline) is_over: bool,
+}
+
+/// What a turn wrote, and what that depends on.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) reads: Vec<ReadCheck>,
+    pub(crate) ended: Vec<ReadCheck>,
 }
 
 impl TurnSnapshot {
@@ -58,10 +78,13 @@ impl TurnSnapshot {
         let inner = &mut *inner;
         // What was read only matters to what is written.
         if writes.is_empty() {
-            inner.run_reads.clear();
+            inner.forget_run();
         }
         for read in inner.run_reads.drain(..) {
             inner.reads.keep_first(read);
+        }
+        for ended in inner.run_ended.drain(..) {
+            inner.ended.keep_first(ended);
         }
         for write in writes.drain(..) {
             inner.bytes += size(&write);
@@ -76,7 +99,7 @@ impl TurnSnapshot {
 
     /// Forgets what a run has read that changes nothing of what it read.
     pub(crate) fn forget_run(&self) {
-        self.lock().run_reads.clear();
+        self.lock().forget_run();
     }
 
     /// How many rows the turn has written, and bytes.
@@ -85,11 +108,41 @@ impl TurnSnapshot {
         (inner.writes.len(), inner.bytes)
     }
 
-    /// Ends the turn: all that was written, and what it depends on.
-    pub(crate) fn take(&self) -> (Vec<Write>, Vec<ReadCheck>) {
+    /// Ends the turn.
+    pub(crate) fn take(&self) -> Written {
         let mut inner = self.lock();
         inner.bytes = 0;
-        (inner.writes.take(), inner.reads.take())
+        Written { writes: inner.writes.take(), reads: inner.reads.take(), ended: inner.ended.take() }
+    }
+
+    /// What there is of a row that the run is to write; the commit depends on it.
+    pub(in crate::pipeline) fn before(
+        &self,
+        table: &str,
+        hash: &str,
+        sort: &str,
+    ) -> Result<Option<Before>, ReadError> {
+        let mut inner = self.lock();
+        if let Some(write) = inner.writes.get((table, hash, sort)) {
+            let is_over = self.live(write).is_none();
+            return Ok(write.value().map(|value| Before { value: value.clone(), is_over }));
+        }
+        let found = self.store.find(table, hash, sort)?;
+        let check = |version| check(table, hash, sort, version);
+        Ok(match found {
+            None => {
+                inner.run_reads.push(check(None));
+                None
+            }
+            Some(Found::Live(row)) => {
+                inner.run_reads.push(check(Some(row.version)));
+                Some(Before { value: row.value, is_over: false })
+            }
+            Some(Found::Over(row)) => {
+                inner.run_ended.push(check(Some(row.version)));
+                Some(Before { value: row.value, is_over: true })
+            }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -103,6 +156,13 @@ impl TurnSnapshot {
             }
             Write::Delete { .. } => None,
         }
+    }
+}
+
+impl Inner {
+    fn forget_run(&mut self) {
+        self.run_reads.clear();
+        self.run_ended.clear();
     }
 }
 

@@ -10,10 +10,13 @@ use tracing::{error, warn};
 use super::act::Commit;
 use super::lanes::Held;
 use super::send::{Batch, Part};
-use super::unit::{Piece, Unit};
-use super::worker::Desk;
+use super::snapshot::Written;
+use super::unit::{Job, Piece, Unit};
+use super::worker::{Desk, refusal};
 use crate::mqtt::{Envelope, Origin, SERVER, retained_writes};
 use crate::pipeline::Pipeline;
+use crate::pipeline::tools::dead_letters::Failed;
+use crate::report::chain;
 use crate::store::{AppendError, Appended, Record, Seq};
 
 /// Events in a turn: their writes are one record, their messages one envelope.
@@ -107,8 +110,10 @@ impl Pipeline {
         let parts = match self.append(&mut commit, &ran, hops, desk) {
             Ok(part) => vec![Part { ran, ..part }],
             Err(error) => {
-                let is_conflict = matches!(error, AppendError::Conflict { .. });
-                if !is_conflict && events <= 1 {
+                // Once the disk takes writes again, it takes these.
+                let is_of_disk =
+                    !matches!(error, AppendError::Conflict { .. } | AppendError::TooLarge { .. });
+                if is_of_disk && events <= 1 {
                     self.give_up(&ran, &error);
                     Vec::new()
                 } else {
@@ -142,7 +147,11 @@ impl Pipeline {
                 Ok(part) => return Some(Part { ran, ..part }),
                 Err(AppendError::Conflict { .. }) => {}
                 Err(error) => {
-                    self.give_up(&ran, &error);
+                    let is_too_large = matches!(error, AppendError::TooLarge { .. });
+                    match if is_too_large { self.leave(&job, &error, &ran, desk) } else { Err(error) } {
+                        Ok(part) => return Some(Part { ran, ..part }),
+                        Err(error) => self.give_up(&ran, &error),
+                    }
                     return None;
                 }
             }
@@ -150,6 +159,23 @@ impl Pipeline {
         warn!(rule = %unit.rule.rule.name, "what a rule reads keeps changing under it; its event is put aside");
         self.put_aside(unit, range.clone());
         None
+    }
+
+    /// Leaves an event among the dead letters, or, if that is too large as well, alone: trying again would not help.
+    fn leave(
+        &self,
+        job: &Job<'_>,
+        error: &AppendError,
+        ran: &[Piece],
+        desk: &mut Desk,
+    ) -> Result<Part, AppendError> {
+        let error = refusal(job, chain(error));
+        self.note_failure(&error);
+        let mut commit = Commit::default();
+        self.add_dead_letter(job, Failed::whole(&error), &mut commit);
+        commit.writes.extend(job.note.clone());
+        desk.snapshot.end_run(&mut commit.writes);
+        self.append(&mut commit, ran, job.hops, desk)
     }
 
     fn give_up(&self, ran: &[Piece], error: &AppendError) {
@@ -168,12 +194,12 @@ impl Pipeline {
         hops: u8,
         desk: &mut Desk,
     ) -> Result<Part, AppendError> {
-        let (writes, reads) = desk.snapshot.take();
+        let Written { writes, reads, ended } = desk.snapshot.take();
         let afterwards = std::mem::take(&mut commit.afterwards);
         let is_kept = commit.publishes_must_be_kept();
         let envelope = (!commit.publishes.is_empty()).then(|| self.sealed(commit, hops));
         let done = ran.iter().flat_map(Piece::done).collect();
-        let mut record = Record { reads, writes, done, ..Record::default() };
+        let mut record = Record { reads, ended, writes, done, ..Record::default() };
         let boards = std::mem::take(&mut commit.boards);
         let part = match envelope {
             // Some durable rule or session wants what is published: it goes into the log with the rest.

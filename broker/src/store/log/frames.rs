@@ -8,7 +8,8 @@ use super::super::disk::{DiskFile, read_full};
 use super::super::record::Seq;
 use super::format::{FRAME_BYTES, HEADER_BYTES, Head};
 
-const WINDOW_BYTES: usize = 256 << 10;
+/// Bytes that are read at once.
+pub(super) const WINDOW_BYTES: usize = 256 << 10;
 
 /// A cursor over the frames of a segment.
 pub(super) struct Frames {

@@ -7,7 +7,7 @@ use super::super::disk::Disk;
 use super::super::error::ReadError;
 use super::super::record::{Record, Seq};
 use super::format::HEADER_BYTES;
-use super::frames::{Frames, Step};
+use super::frames::{Frames, Step, WINDOW_BYTES};
 use super::path;
 use super::segments::{Segment, Segments};
 
@@ -47,6 +47,21 @@ impl Replay {
     /// The last record this will return.
     pub fn end(&self) -> Seq {
         self.end
+    }
+
+    /// Goes on with record `seq`, if that lies ahead, and reads little of what lies between.
+    pub fn skip_to(&mut self, seq: Seq) {
+        self.next = self.next.max(seq);
+        let Some(open) = &self.open else { return };
+        let list = self.segments.lock();
+        let segment = list.iter().find(|segment| segment.first == open.first);
+        let place = segment.and_then(|segment| segment.place_before(self.next));
+        // What the window may hold is passed over sooner than found anew.
+        let is_far = place.is_some_and(|(_, offset)| offset > open.frames.offset() + WINDOW_BYTES as u64);
+        if is_far || self.next > open.last {
+            drop(list);
+            self.open = None;
+        }
     }
 
     fn read(&mut self) -> Result<Option<(Seq, Record)>, ReadError> {

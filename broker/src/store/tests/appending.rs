@@ -6,6 +6,30 @@ use super::super::{AppendError, Durability, Query, ReadError, Record, StoreOptio
 use super::fixture::{Fixture, all, commit, delete, get, messages, put, records, saw, settle_down, writes};
 
 #[test]
+fn a_reader_that_skips_reads_little_of_what_lies_between() {
+    let fixture = Fixture::new();
+    let store = fixture.try_open(StoreOptions { segment_bytes: 4 << 20, ..fixture.options() }).unwrap();
+    for _ in 0..400 {
+        commit(&store, messages(vec![b'x'; 50_000]));
+    }
+    let mut replay = store.replay(1).unwrap();
+    let mut read = |seq| {
+        replay.skip_to(seq);
+        let before = fixture.disk.bytes_read();
+        let found = replay.next().map(|entry| entry.unwrap().0);
+        (found, fixture.disk.bytes_read() - before)
+    };
+    let window = 2 * (256 << 10);
+    // Within a window, within a segment, in another, behind it, and not back.
+    for (to, found) in [(1, 1), (3, 3), (70, 70), (300, 300), (301, 301), (9, 302), (400, 400)] {
+        let (seq, bytes) = read(to);
+        assert_eq!(seq, Some(found));
+        assert!(bytes <= window, "{bytes} bytes are read for record {to}");
+    }
+    assert_eq!(read(500), (None, 0));
+}
+
+#[test]
 fn records_are_kept_in_order_and_read_back() {
     let fixture = Fixture::new();
     let store = fixture.open();

@@ -40,6 +40,7 @@ struct State {
     room: Option<u64>,
     sync_fails: bool,
     syncs: u64,
+    bytes_read: u64,
 }
 
 #[derive(Default, Clone)]
@@ -80,6 +81,10 @@ impl SimDisk {
 
     pub(super) fn syncs(&self) -> u64 {
         self.state().syncs
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.state().bytes_read
     }
 
     pub(super) fn paths(&self) -> Vec<PathBuf> {
@@ -234,11 +239,12 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.disk.state();
+        let mut state = self.disk.state();
         let content = &state.nodes[self.node].content;
         let start = usize::try_from(offset).unwrap().min(content.len());
         let count = buffer.len().min(content.len() - start);
         buffer[..count].copy_from_slice(&content[start..start + count]);
+        state.bytes_read += count as u64;
         Ok(count)
     }
 

@@ -254,7 +254,7 @@ fn rules(page: &mut Page, api: &Api) {
     );
     let help = "Events that a suspended rule did not see and nobody was promised.";
     page.counter("pointsman_rule_events_skipped_total", help, telemetry.rule_events_skipped_total.get());
-    let help = "Messages put aside for suspended rules.";
+    let help = "Messages put aside for rules: suspended, or to be tried again.";
     page.gauge("pointsman_rule_events_parked", help, api.pipeline.parked());
     let help = "Messages for suspended rules that found no room to be put aside: they are dead letters.";
     page.counter(

@@ -13,7 +13,7 @@ const TABLE: &str = "_retained";
 const HASH: &str = "";
 
 /// The longest topic of a retained message: with the table's name it must fit a key of the store.
-pub(super) const TOPIC_BYTES_MAX: usize = 4_000;
+pub const TOPIC_BYTES_MAX: usize = 4_000;
 
 /// Rows read at a time when the server starts.
 const PAGE_ROWS: usize = 1_000;

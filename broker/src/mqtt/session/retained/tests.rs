@@ -133,7 +133,7 @@ fn the_limits_hold_and_say_which() {
     assert_eq!(retained.admit("a", 100, NOW_MS), Ok(()), "in the place of another");
     assert_eq!(retained.admit("c", 0, NOW_MS), Ok(()), "a removal");
     assert!(matches!(retained.admit("a", 2_000, NOW_MS), Err(RetainedFull::Bytes { bytes_max: 2_000, .. })));
-    let long = "x".repeat(rows::TOPIC_BYTES_MAX + 1);
+    let long = "x".repeat(TOPIC_BYTES_MAX + 1);
     assert!(matches!(retained.admit(&long, 1, NOW_MS), Err(RetainedFull::TopicTooLong { .. })));
     assert_eq!(keep(&retained, "c", b"x"), Applied::Full, "whatever was admitted");
     assert_eq!(keep(&retained, "a", &[1; 3_000]), Applied::Full);
@@ -198,7 +198,7 @@ fn open(directory: &std::path::Path) -> Store {
 #[test]
 fn rows_bring_them_back() {
     let directory = tempfile::TempDir::new().unwrap();
-    let longest = "t".repeat(rows::TOPIC_BYTES_MAX);
+    let longest = "t".repeat(TOPIC_BYTES_MAX);
     let before = unlimited();
     let store = open(directory.path());
     let large = vec![7; 70_000];

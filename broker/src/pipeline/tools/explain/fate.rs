@@ -22,7 +22,7 @@ pub enum Fate {
     Newer,
     /// Nobody was promised the message, so it is not noted whether it was handled.
     NotNoted,
-    /// It is put aside, as the rule is suspended.
+    /// It is put aside, as the rule is suspended or the disk or other runs were in its way.
     PutAside,
     /// It is not noted as handled; it may be waiting.
     Waiting,

@@ -34,6 +34,21 @@ async fn retained_messages_max_holds_and_a_removal_makes_room() {
 }
 
 #[tokio::test]
+async fn a_topic_too_long_to_be_retained_is_told_so_and_its_removal_is_none() {
+    let server = TestServer::start().await;
+    let mut v5 = server.raw().await.join(&Connect::new(wire::V5, "v5")).await;
+    let longest = "t".repeat(4_000);
+    let longer = "t".repeat(4_500);
+    for (topic, payload, reason) in
+        [(&longest, "x", 0), (&longer, "x", 0x97), (&longer, "", 0), (&longest, "", 0)]
+    {
+        v5.send(&retained(topic, 1, Some(&[]), payload)).await;
+        assert_eq!(v5.expect(kind::PUBACK).await.reason(), reason, "{} bytes, {payload:?}", topic.len());
+    }
+    assert_eq!(server.metric("pointsman_retained_messages").await, 0);
+}
+
+#[tokio::test]
 async fn before_mqtt_5_a_message_without_room_is_delivered_and_not_retained() {
     let server = TestServer::builder().config(|config| config.limits.retained_bytes_max = 1).start().await;
     let mut live = server.mqtt("live").await;

@@ -24,7 +24,9 @@ pub fn writes_of(envelope: &Envelope) -> Vec<Write> {
     let mut writes = Vec::new();
     for index in (0..envelope.len()).rev() {
         let message = envelope.message(index);
-        if message.marks().retain && written.insert(message.topic_bytes()) {
+        // Nothing is retained under a topic that is too long, so that there is nothing to remove, either.
+        let can_be_kept = message.marks().retain && message.topic_bytes().len() <= TOPIC_BYTES_MAX;
+        if can_be_kept && written.insert(message.topic_bytes()) {
             writes.push(write_of(envelope, index));
         }
     }

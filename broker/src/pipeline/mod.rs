@@ -32,7 +32,9 @@ pub use rules::versions::{Cause, Version, VersionError, VersionLimits};
 pub use tools::bus_replay::{BusReplay, BusReplayError, BusReplayRequest, BusReplayState};
 pub use tools::compare::{Comparison, Difference, NotCompared};
 pub use tools::dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
-pub use tools::explain::{ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Sample};
+pub use tools::explain::{
+    AsOf, ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Parts, Sample,
+};
 pub use tools::replay::DraftError;
 pub use tools::shadow::ShadowRun;
 pub use turns::lanes::LaneStats;

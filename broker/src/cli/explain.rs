@@ -116,6 +116,11 @@ fn matched(it: &Value) -> Vec<String> {
     if !it["deadLetter"].is_null() {
         lines.push(format!("    was: {}", letter(&it["deadLetter"]).trim_start()));
     }
+    match it["activeVersion"].as_str() {
+        Some(active) if active == version => {}
+        Some(active) => lines.push(format!("    now: version {active} is active")),
+        None => lines.push("    now: the rule is gone".to_owned()),
+    }
     let run = &it["run"];
     if let Some(error) = run["error"]["message"].as_str() {
         lines.push(format!("    run: fails in line {}: {error}", run["error"]["line"]));

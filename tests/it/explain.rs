@@ -220,6 +220,7 @@ async fn the_command_says_it_line_by_line() {
         "message news/today of client ana",
         "rules that it does not:",
         "does not match news/today",
+        "clients, as it was when the message came:",
         "ana (news/+): sent at QoS 1",
     ] {
         assert!(told.stdout.contains(part), "{part}: {}", told.stdout);

@@ -400,7 +400,45 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::codec::RetainHandling;
+    use super::super::outbox::{Outbox, OutboxLimits};
+    use super::super::state::State;
+    use super::super::uuid::Uuid;
     use super::*;
+
+    fn subscribe(subscriptions: &Subscriptions, number: u64, filters: &[&str]) {
+        let limits = OutboxLimits { bytes_max: 1, messages_max: 1 };
+        let outbox = Outbox::new(false, limits, Arc::default());
+        let session = Session::new(number, Arc::from("c"), Uuid::random(), false, outbox, State::default());
+        let session = Arc::new(session);
+        for filter in filters {
+            let wanted = Subscription {
+                filter: (*filter).to_owned(),
+                qos: QoS::AtMostOnce,
+                no_local: false,
+                retain_as_published: false,
+                retain_handling: RetainHandling::default(),
+            };
+            let filter = WantedFilter::parse(filter).unwrap();
+            subscriptions.subscribe(&filter, Subscriber::new(&session, &wanted, None));
+        }
+    }
+
+    #[test]
+    fn sessions_are_told_once_and_no_more_than_were_asked_for() {
+        let subscriptions = Subscriptions::new(0);
+        for number in [3, 1, 2] {
+            subscribe(&subscriptions, number, &["a/b", "a/+", "$share/g/a/#"]);
+        }
+        let told = |count_max| {
+            let (sessions, count) = subscriptions.sessions("a/b", count_max);
+            (sessions.iter().map(|session| session.number).collect::<Vec<_>>(), count)
+        };
+        assert_eq!(told(9), (vec![1, 2, 3], 3));
+        let (sessions, count) = told(2);
+        assert!(sessions.len() <= 2 && count == 9, "{sessions:?} of {count} subscriptions");
+        assert_eq!(subscriptions.sessions("b", 9).1, 0);
+    }
 
     #[test]
     fn routes_are_bounded_in_number_and_in_bytes() {

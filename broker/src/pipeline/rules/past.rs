@@ -116,3 +116,36 @@ impl RuleOverTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pointsman_rules::Limits;
+
+    use super::*;
+
+    fn rule(name: &str) -> Arc<ActiveRule> {
+        let engine = crate::pipeline::engine(Limits::default());
+        let source = "on_message(\"a\", \"f\");\nfn f(msg) { }\n";
+        let rule = engine.compile(&RuleName::parse(name).unwrap(), name, source);
+        Arc::new(ActiveRule::new(Arc::new(rule.unwrap())))
+    }
+
+    #[test]
+    fn the_set_of_a_time_is_found_until_too_many_came_after_it() {
+        let past = Past::default();
+        let (one, two) = ([rule("one")], [rule("two")]);
+        past.note(10, &one);
+        past.note(15, &one);
+        past.note(20, &two);
+        let name = |time_ms| past.at(time_ms).map(|rules| rules[0].rule.name.to_string());
+        assert_eq!([name(9), name(19), name(20)], [None, Some("one".to_owned()), Some("two".to_owned())]);
+        let later = (30..).step_by(10).zip([&one, &two].into_iter().cycle());
+        for (time_ms, rules) in later.take(SETS_MAX - 2) {
+            past.note(time_ms, rules);
+        }
+        assert_eq!(name(19), Some("one".to_owned()), "the same set again is none more");
+        past.note(10_000, &[]);
+        assert_eq!(name(19), None);
+        assert!(past.at(20_000).is_some_and(|rules| rules.is_empty()));
+    }
+}

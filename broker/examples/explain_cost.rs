@@ -1,10 +1,10 @@
 //! What it costs to keep some messages so that they can be explained, by `rules.explain_sample`: CPU time of a server for each
-//! message, from the socket of a publisher through the dispatcher to nobody.
+//! message, from the socket of a publisher through the dispatcher to nobody, and to some sessions that are away.
 //! `cargo run --release -p pointsman --example explain_cost`.
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use pointsman::app::App;
 use pointsman_config::Config;
@@ -19,8 +19,15 @@ const MESSAGES_OF_BLOCK: usize = 100;
 /// A second way to write is one message at a time, for which a round has fewer.
 const SINGLES: usize = 20_000;
 
+/// Sessions that outlive their connections and have none, so that nothing but the dispatcher works for them.
+const SESSIONS: u8 = 10;
+/// To nobody, and to those.
+const UNWANTED: &[u8; 13] = b"bench/explain";
+const WANTED: &[u8; 13] = b"bench/waiting";
+
 const CONNECT: &[u8] = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05bench";
 const PING: &[u8] = b"\xc0\x00";
+const DISCONNECT: &[u8] = b"\xe0\x00";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -40,6 +47,9 @@ fn main() -> Result<(), Failure> {
             (1 << 30, 1 << 40);
         fs::create_dir_all(&config.rules.directory)?;
         let server = runtime.block_on(App::start(&config))?;
+        for number in 0..SESSIONS {
+            leave_session(server.started().mqtt[0], number)?;
+        }
         let mut publisher = TcpStream::connect(server.started().mqtt[0])?;
         publisher.set_nodelay(true)?;
         publisher.write_all(CONNECT)?;
@@ -48,23 +58,43 @@ fn main() -> Result<(), Failure> {
         servers.push(server);
     }
     println!(
-        "| explain_sample | {MESSAGES_OF_BLOCK} messages a write: ns a message, fastest (median) | one a write |"
+        "| explain_sample | {MESSAGES_OF_BLOCK} messages a write: ns a message, fastest (median) | one a write \
+         | {MESSAGES_OF_BLOCK} a write, to {SESSIONS} sessions | one a write, to {SESSIONS} sessions |"
     );
-    println!("|---|---|---|");
-    let mut rows = SAMPLES.map(|one_of| (one_of, Vec::new(), Vec::new()));
+    println!("|---|---|---|---|---|");
+    let mut rows = SAMPLES.map(|one_of| (one_of, [const { Vec::new() }; 4]));
     for _ in 0..ROUNDS {
-        for (publisher, (_, blocks, singles)) in publishers.iter_mut().zip(&mut rows) {
-            blocks.push(round(publisher, BLOCKS, MESSAGES_OF_BLOCK)?);
-            singles.push(round(publisher, SINGLES, 1)?);
+        for (publisher, (_, columns)) in publishers.iter_mut().zip(&mut rows) {
+            let [blocks, singles, wanted_blocks, wanted_singles] = columns;
+            blocks.push(round(publisher, UNWANTED, BLOCKS, MESSAGES_OF_BLOCK)?);
+            singles.push(round(publisher, UNWANTED, SINGLES, 1)?);
+            wanted_blocks.push(round(publisher, WANTED, BLOCKS, MESSAGES_OF_BLOCK)?);
+            wanted_singles.push(round(publisher, WANTED, SINGLES, 1)?);
         }
     }
-    for (one_of, blocks, singles) in &mut rows {
-        println!("| {one_of} | {} | {} |", shown(blocks), shown(singles));
+    for (one_of, columns) in &mut rows {
+        let columns: Vec<String> = columns.iter_mut().map(|column| shown(column)).collect();
+        println!("| {one_of} | {} |", columns.join(" | "));
     }
     drop(publishers);
     for server in servers {
         runtime.block_on(server.stop());
     }
+    Ok(())
+}
+
+/// Leaves a session that subscribes at QoS 1, so that of what is published at QoS 0 nothing is kept for it.
+fn leave_session(server: SocketAddr, number: u8) -> Result<(), Failure> {
+    let mut client = TcpStream::connect(server)?;
+    client.write_all(
+        &[b"\x10\x0d\x00\x04MQTT\x04\x00\x00\x00\x00\x01".as_slice(), &[b'a' + number]].concat(),
+    )?;
+    client.read_exact(&mut [0; 4])?;
+    client.write_all(&[b"\x82\x12\x00\x01\x00\x0d".as_slice(), WANTED, b"\x01"].concat())?;
+    client.read_exact(&mut [0; 5])?;
+    client.write_all(DISCONNECT)?;
+    // To the end of the connection.
+    client.read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
@@ -75,9 +105,14 @@ fn shown(nanoseconds: &mut [u64]) -> String {
 }
 
 /// Publishes messages, so many at a time, and says what each took of the processors.
-fn round(publisher: &mut TcpStream, writes: usize, messages: usize) -> Result<u64, Failure> {
-    // QoS 0, to `bench/explain`.
-    let message = [b"\x30\x4f\x00\x0dbench/explain".as_slice(), &[b'x'; 64]].concat();
+fn round(
+    publisher: &mut TcpStream,
+    topic: &[u8; 13],
+    writes: usize,
+    messages: usize,
+) -> Result<u64, Failure> {
+    // QoS 0.
+    let message = [b"\x30\x4f\x00\x0d".as_slice(), topic, &[b'x'; 64]].concat();
     let block = message.repeat(messages);
     let before = server_time()?;
     for _ in 0..writes {

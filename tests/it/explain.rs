@@ -1,5 +1,8 @@
 //! What became of a message: told by the operator's request and command.
 
+mod then;
+
+use pointsman_config::Config;
 use pointsman_tests::{Answer, Client, QoS, ServerProcess, TestServer, eventually, run_server};
 use serde_json::{Value, json};
 
@@ -32,13 +35,17 @@ struct Operator {
 
 impl Operator {
     async fn start() -> Operator {
+        Operator::with(|config| config.rules.explain_sample = 1).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Operator {
         let server = TestServer::builder()
             .without_bundled_rules()
             .rule("take", TAKE)
             .rule("fails", FAILS)
             .sql("large", LARGE)
             .guest_policy(POLICY)
-            .config(|config| config.rules.explain_sample = 1);
+            .config(change);
         let server = server.start().await;
         assert!(server.started().broken_rules.is_empty(), "{}", server.started().broken_rules.join("\n"));
         Operator { server }
@@ -56,10 +63,16 @@ impl Operator {
 
     /// The explanation of a message, once all that it set off is noted.
     async fn explain_settled(&self, id: &str) -> Value {
-        eventually("no trigger has it still before it", async || {
+        let is_settled =
+            |told: &Value| named(&told["matched"], "fate").iter().all(|(_, fate)| *fate != "waiting");
+        self.explain_until(id, is_settled).await
+    }
+
+    /// The explanation of a message, once it is as it is to be.
+    async fn explain_until(&self, id: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        eventually("the message has come so far", async || {
             let told = self.explain(id).await;
-            let fates = named(&told["matched"], "fate");
-            if fates.iter().any(|(_, fate)| *fate == "waiting") { Err(told) } else { Ok(told) }
+            if is_it(&told) { Ok(told) } else { Err(told) }
         })
         .await
     }
@@ -207,6 +220,7 @@ async fn the_command_says_it_line_by_line() {
         "message news/today of client ana",
         "rules that it does not:",
         "does not match news/today",
+        "clients, as it was when the message came:",
         "ana (news/+): sent at QoS 1",
     ] {
         assert!(told.stdout.contains(part), "{part}: {}", told.stdout);

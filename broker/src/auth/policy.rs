@@ -87,7 +87,7 @@ struct CompiledStatement {
     inverted: bool,
     resources: Vec<Pattern>,
     /// Where it stands in the document, and its text.
-    place: StatementPlace,
+    place: Arc<StatementPlace>,
 }
 
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl Statement {
             actions: self.action.as_slice().iter().fold(0, |mask, action| mask | bit(*action)),
             inverted,
             resources: resources.as_slice().iter().map(pattern).collect(),
-            place,
+            place: Arc::new(place),
         })
     }
 }

@@ -65,12 +65,15 @@ fn listed(it: &Value) -> [String; 6] {
 fn explanation(answer: &Value) -> Vec<String> {
     let mut lines = head(answer);
     section(&mut lines, "rules that it sets off", items(&answer["matched"]).flat_map(matched).collect());
-    let not_matched = items(&answer["notMatched"])
-        .map(|it| format!("  {}, {}: {}", text(&it["rule"]), text(&it["handler"]), text(&it["why"])));
+    let not_matched = items(&answer["notMatched"]).map(not_matched);
     section(&mut lines, "rules that it does not", not_matched.collect());
     let letters = items(&answer["otherDeadLetters"]).map(letter);
     section(&mut lines, "other dead letters", letters.collect());
-    section(&mut lines, "clients", items(&answer["recipients"]).map(recipient).collect());
+    let clients = match answer["asOf"]["recipients"].as_str() {
+        Some("then") => "clients, as it was when the message came",
+        _ => "clients, by the subscriptions and policies of now",
+    };
+    section(&mut lines, clients, items(&answer["recipients"]).map(recipient).collect());
     section(&mut lines, "left out", items(&answer["leftOut"]).map(|it| format!("  {}", text(it))).collect());
     lines
 }
@@ -88,7 +91,7 @@ fn head(answer: &Value) -> Vec<String> {
         None => "among the samples".to_owned(),
     };
     let mut lines = vec![format!("{}: {what}{by}, found {found}", text(&answer["id"]))];
-    lines.push(text(&answer["asOf"]));
+    lines.push("a run is made anew, on the tables of now, and nothing of it is done".to_owned());
     if let Some(why) = answer["withheld"].as_str().filter(|why| !why.is_empty()) {
         lines.push(format!("no rule is given it: {why}"));
     }
@@ -107,24 +110,43 @@ fn matched(it: &Value) -> Vec<String> {
     };
     let suspended = if it["isSuspended"] == true { ", the rule is suspended" } else { "" };
     let mut lines = vec![
-        format!("  {rule} {version}, {}: {on}", text(&it["handler"])),
+        format!("  {rule} {version}, {}: {on}{}", text(&it["handler"]), as_of(it)),
         format!("    was: {fate}{suspended}"),
     ];
     if !it["deadLetter"].is_null() {
         lines.push(format!("    was: {}", letter(&it["deadLetter"]).trim_start()));
     }
+    match it["activeVersion"].as_str() {
+        Some(active) if active == version => {}
+        Some(active) => lines.push(format!("    now: version {active} is active")),
+        None => lines.push("    now: the rule is gone".to_owned()),
+    }
     let run = &it["run"];
     if let Some(error) = run["error"]["message"].as_str() {
-        lines.push(format!("    now: fails in line {}: {error}", run["error"]["line"]));
+        lines.push(format!("    run: fails in line {}: {error}", run["error"]["line"]));
     } else if let Some(why) = it["whyNothing"].as_str() {
-        lines.push(format!("    now: nothing, {why}"));
+        lines.push(format!("    run: nothing, {why}"));
     } else if run.is_null() {
-        lines.push("    now: was not run".to_owned());
+        lines.push("    run: was not run".to_owned());
     } else if items(&run["effects"]).next().is_none() {
-        lines.push("    now: nothing".to_owned());
+        lines.push("    run: nothing".to_owned());
     }
-    lines.extend(items(&run["effects"]).map(|effect| format!("    now: {effect}")));
+    lines.extend(items(&run["effects"]).map(|effect| format!("    run: {effect}")));
     lines
+}
+
+fn not_matched(it: &Value) -> String {
+    let (rule, version, handler) = (text(&it["rule"]), text(&it["version"]), text(&it["handler"]));
+    format!("  {rule} {version}, {handler}{}: {}", as_of(it), text(&it["why"]))
+}
+
+/// What is to be said of a trigger that is not told as it was when the message came.
+fn as_of(it: &Value) -> &'static str {
+    match it["asOf"].as_str().unwrap_or_default() {
+        "later" => " (newer than the message)",
+        "now" => " (by its version of now, as that of then is not kept)",
+        _ => "",
+    }
 }
 
 fn letter(it: &Value) -> String {
@@ -137,16 +159,28 @@ fn recipient(it: &Value) -> String {
     let filters: Vec<String> = items(&it["filters"]).map(text).collect();
     let client = format!("{} ({})", text(&it["clientId"]), filters.join(" "));
     let outcome = match it["outcome"].as_str().unwrap_or_default() {
-        "sent" if it["isConnected"] == true => format!("sent at QoS {}", text(&it["qos"])),
-        "sent" => format!("sent at QoS {} when it is back", text(&it["qos"])),
+        "sent" => format!("sent at QoS {}", text(&it["qos"])),
         "away" => "not sent, as it is away and the message has QoS 0 for it".to_owned(),
         "denied" => format!("denied by {}", ruling(&it["ruling"])),
         "later" => "not sent, as it subscribed later".to_owned(),
         "oneOfShare" => format!("one of a share, perhaps sent at QoS {}", text(&it["qos"])),
+        "otherOfShare" => "not sent, as the share gave it to another member".to_owned(),
         "own" => "not sent, as it does not want its own".to_owned(),
         other => other.to_owned(),
     };
-    format!("  {client}: {outcome}")
+    format!("  {client}: {outcome}{}", progress(it))
+}
+
+/// How far a session has come with the message by now.
+fn progress(it: &Value) -> &'static str {
+    match it["progress"].as_str().unwrap_or_default() {
+        "over" => "; its session has ended since",
+        "past" => "; by now acknowledged, or passed over",
+        "unacknowledged" => "; not acknowledged yet",
+        "waiting" if it["isConnected"] == true => "; it still waits",
+        "waiting" => "; it still waits, as the client is away",
+        _ => "",
+    }
 }
 
 fn ruling(it: &Value) -> String {

@@ -17,7 +17,8 @@ pub use envelope::{
 pub(crate) use reserved::{is_for_rule, is_open, levels};
 pub use session::{
     Begun, Entry, Figures, Hub, HubParts, Ingress, LIFECYCLE_PREFIX, LifecycleEvent, LogEnd, LogRefused,
-    Logged, OutboxLimits, Peer, Publication, PublishRate, RETAINED_TOPIC_BYTES_MAX, Receipt, Recipient,
-    RetainedLimits, RetainedStats, SampleLimits, SessionLimits, begin, envelope_of, retained_writes, serve,
+    Logged, OutboxLimits, Peer, Progress, Publication, PublishRate, RECIPIENTS_MAX, RETAINED_TOPIC_BYTES_MAX,
+    Receipt, Recipient, RetainedLimits, RetainedStats, SampleLimits, Sampled, SessionLimits, begin,
+    envelope_of, retained_writes, serve,
 };
 pub use spine::{Deliver, ReaderOptions, RouterSpine, SharedSpine, Spine, SpineOptions, SpineStats};

@@ -32,7 +32,9 @@ pub use rules::versions::{Cause, Version, VersionError, VersionLimits};
 pub use tools::bus_replay::{BusReplay, BusReplayError, BusReplayRequest, BusReplayState};
 pub use tools::compare::{Comparison, Difference, NotCompared};
 pub use tools::dead_letters::{DeadLetter, DeadLetterError, DeadLetterLimits, RedriveError, Redriven};
-pub use tools::explain::{ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Sample};
+pub use tools::explain::{
+    AsOf, ExplainError, Explanation, Fate, Found, LetterBrief, Matched, NotMatched, Parts, Sample,
+};
 pub use tools::replay::DraftError;
 pub use tools::shadow::ShadowRun;
 pub use turns::lanes::LaneStats;
@@ -42,6 +44,7 @@ use inputs::{batches, expiry, ingest, route, times};
 use outbox::Afterwards;
 use rules::activate::Activation;
 use rules::active::{ActiveRule, ActiveRules};
+use rules::past::Past;
 use rules::versions::Versions;
 use rules::watch;
 use tools::bus_replay;
@@ -106,6 +109,8 @@ pub struct Pipeline {
     /// The draft that is being tried on live traffic.
     shadow: ArcSwapOption<Shadow>,
     active: ArcSwap<ActiveRules>,
+    /// What was active before.
+    past: Past,
     /// Grows with every change of the active rules.
     generation: AtomicU64,
     progress: Progress,
@@ -169,7 +174,7 @@ impl Pipeline {
         let pipeline = Arc::new(Pipeline {
             outbox,
             engine: Arc::new(engine(parts.limits)),
-            versions: Versions::new(Arc::clone(&parts.store), Arc::clone(&parts.clock), parts.versions),
+            versions: Versions::new(Arc::clone(&parts.store), parts.versions),
             dead_letters,
             bus_replays: bus_replay::BusReplays::default(),
             activation: Mutex::default(),
@@ -177,6 +182,7 @@ impl Pipeline {
             store: parts.store,
             spine: Arc::clone(&parts.spine),
             active: ArcSwap::default(),
+            past: Past::default(),
             generation: AtomicU64::new(1),
             progress: Progress::default(),
             order: ingest::Order::default(),

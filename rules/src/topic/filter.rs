@@ -80,21 +80,26 @@ impl TopicFilter {
     /// Whether messages to `topic` are meant, by MQTT 3.1.1 §4.7: `a/#` means `a` too, and a wildcard
     /// at the start never means a topic that starts with `$`.
     pub fn matches(&self, topic: &str) -> bool {
-        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
-            return false; // [MQTT-4.7.2-1]
-        }
-        let mut topic_levels = topic.split('/');
-        for level in self.0.split('/') {
-            if level == ALL_LEVELS {
-                return true;
-            }
-            match topic_levels.next() {
-                Some(other) if level == ONE_LEVEL || level == other => {}
-                _ => return false,
-            }
-        }
-        topic_levels.next().is_none()
+        filter_matches(&self.0, topic)
     }
+}
+
+/// [`TopicFilter::matches`] of a text that is known to be a filter.
+pub fn filter_matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false; // [MQTT-4.7.2-1]
+    }
+    let mut topic_levels = topic.split('/');
+    for level in filter.split('/') {
+        if level == ALL_LEVELS {
+            return true;
+        }
+        match topic_levels.next() {
+            Some(other) if level == ONE_LEVEL || level == other => {}
+            _ => return false,
+        }
+    }
+    topic_levels.next().is_none()
 }
 
 fn validate_filter(text: &str) -> Result<(), FilterError> {

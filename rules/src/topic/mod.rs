@@ -8,7 +8,7 @@ mod name;
 mod steps;
 mod trie;
 
-pub use filter::{FilterError, TopicFilter};
+pub use filter::{FilterError, TopicFilter, filter_matches};
 pub use levels::{LevelFilter, LevelFilterError, Params};
 pub use name::{TOPIC_BYTES_MAX, TopicError, validate_topic};
 pub use trie::TopicTrie;

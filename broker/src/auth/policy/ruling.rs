@@ -1,20 +1,33 @@
 //! Why a policy allows or denies something: the statement that decides, and where it stands.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{Action, BoundPolicy, Policy};
 
-/// What a policy says of an action, with the statement that decides.
+/// What a policy says of an action, with the statement that decides. Cloning shares the texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ruling {
     /// Whether it is allowed.
     pub is_allowed: bool,
     /// The policy: its file, or what else it is known as.
-    pub policy: String,
+    #[serde(serialize_with = "name")]
+    pub policy: Arc<str>,
     /// The statement that decides; where there is none, no statement allows it.
-    pub statement: Option<StatementPlace>,
+    #[serde(serialize_with = "place")]
+    pub statement: Option<Arc<StatementPlace>>,
+}
+
+fn name<S: Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn place<S: Serializer>(place: &Option<Arc<StatementPlace>>, serializer: S) -> Result<S::Ok, S::Error> {
+    place.as_deref().serialize(serializer)
 }
 
 /// A statement of a policy, and where it stands.
@@ -57,8 +70,8 @@ impl BoundPolicy {
         let statement = decision.by.and_then(|index| self.statements.get(index));
         Ruling {
             is_allowed: decision.is_allowed,
-            policy: policy.name.to_string(),
-            statement: statement.map(|statement| statement.place.clone()),
+            policy: Arc::clone(&policy.name),
+            statement: statement.map(|statement| Arc::clone(&statement.place)),
         }
     }
 }
@@ -80,15 +93,15 @@ mod tests {
         let decided = |action, resource| {
             let ruling = bound.ruling(&policy, action, resource);
             assert_eq!(ruling.is_allowed, bound.allows(action, resource));
-            assert_eq!(ruling.policy, "guest.json");
+            assert_eq!(&*ruling.policy, "guest.json");
             (ruling.is_allowed, ruling.statement.map(|statement| (statement.number, statement.line)))
         };
         assert_eq!(decided(Action::Receive, "home/c1"), (true, Some((1, 2))));
         assert_eq!(decided(Action::Receive, "home/c2"), (false, Some((3, 5))));
         assert_eq!(decided(Action::Publish, "home/c1"), (false, None));
-        let text = bound.ruling(&policy, Action::Receive, "x").statement.unwrap().text;
+        let statement = bound.ruling(&policy, Action::Receive, "x").statement.unwrap();
         assert_eq!(
-            &*text,
+            &*statement.text,
             "{ \"Effect\": \"Deny\", \"Action\": \"receive\", \"NotResource\": \"home/${client_id}\" }"
         );
     }

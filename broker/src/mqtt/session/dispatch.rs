@@ -16,6 +16,7 @@ use super::session::Session;
 use super::share::Share;
 use super::state::{Assigned, Op, Place, Sent, State, write_ops};
 use super::subscriptions::{Route, Routes, Subscriber, Target};
+use super::witness::Witness;
 use crate::store::Record;
 
 /// How long a publisher is held up at a time when a subscriber of its is crowded.
@@ -100,15 +101,15 @@ impl Dispatcher {
     pub(crate) fn deliver(&mut self, hub: &Hub, envelopes: &[Envelope]) {
         let _noted = Noted { hub, envelopes: envelopes.len() };
         for envelope in envelopes {
-            self.sampler.offer(&hub.samples, envelope);
-            self.deliver_one(hub, envelope);
+            let mut witness = self.sampler.witness(envelope);
+            self.deliver_one(hub, envelope, witness.as_mut());
             if let Some(seq) = envelope.log_seq() {
                 hub.dispatched_through.store(seq, Ordering::Release);
             }
         }
     }
 
-    fn deliver_one(&mut self, hub: &Hub, envelope: &Envelope) {
+    fn deliver_one(&mut self, hub: &Hub, envelope: &Envelope, mut witness: Option<&mut Witness>) {
         let mut crowded = false;
         let mut first = 0;
         while first < envelope.len() {
@@ -119,9 +120,15 @@ impl Dispatcher {
                 hub.retain(envelope, run.range.clone());
             }
             let route = self.routes.find(run.topic.as_bytes());
+            if let Some(witness) = &mut witness {
+                witness.begin(hub, run.topic, &run.range, &route);
+            }
             crowded |= hub.fan_out(&run, &route);
             for share in &route.shares {
-                crowded |= hub.share_out(share, &run);
+                crowded |= hub.share_out(share, &run, witness.as_deref_mut());
+            }
+            if let Some(witness) = &mut witness {
+                witness.end(hub, envelope, &run.range);
             }
         }
         if crowded
@@ -198,21 +205,27 @@ impl Hub {
     }
 
     /// Gives the messages of a run to members of a share in turn.
-    fn share_out(&self, share: &Arc<Share>, run: &Run<'_>) -> bool {
+    fn share_out(&self, share: &Arc<Share>, run: &Run<'_>, mut witness: Option<&mut Witness>) -> bool {
         let pieces = share.ready().clamp(1, run.range.len());
         let step = run.range.len().div_ceil(pieces);
         let mut crowded = false;
         for first in run.range.clone().step_by(step) {
             let end = (first + step).min(run.range.end);
             let piece = Run { range: first..end, ..run.clone() };
-            crowded |= self.give_to_one(share, &piece, None);
+            crowded |= self.give_to_one(share, &piece, None, witness.as_deref_mut());
         }
         crowded
     }
 
     /// Gives messages to a member of a share, but if possible not to the one that has left. One that has ended since it
     /// was picked is not picked again.
-    fn give_to_one(&self, share: &Arc<Share>, run: &Run<'_>, left: Option<&Session>) -> bool {
+    fn give_to_one(
+        &self,
+        share: &Arc<Share>,
+        run: &Run<'_>,
+        left: Option<&Session>,
+        witness: Option<&mut Witness>,
+    ) -> bool {
         for _ in 0..PICKS_MAX {
             let Some(member) = share.pick(run.topic, left.map(|left| left.number)) else { break };
             if left.is_some_and(|left| left.number == member.session.number) {
@@ -221,7 +234,12 @@ impl Hub {
             }
             match self.give(&member, share, run, left) {
                 Pushed::Gone => {}
-                pushed => return pushed == Pushed::Crowded,
+                pushed => {
+                    if let Some(witness) = witness {
+                        witness.given(run.range.clone(), &member.session);
+                    }
+                    return pushed == Pushed::Crowded;
+                }
             }
         }
         self.telemetry.drops.offline.add(run.range.len() as u64);
@@ -300,7 +318,7 @@ impl Hub {
             let qos = range.clone().map(|index| delivery.envelope.message(index).marks().qos).max();
             let qos = qos.unwrap_or(QoS::AtMostOnce);
             let run = Run { envelope: &delivery.envelope, topic, range, qos };
-            self.give_to_one(&share, &run, Some(left));
+            self.give_to_one(&share, &run, Some(left), None);
         }
     }
 

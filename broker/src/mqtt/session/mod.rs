@@ -1,5 +1,6 @@
 //! Sessions: what each connected client subscribes to, is sent, and has yet to acknowledge.
 
+mod audience;
 mod client;
 mod connect;
 mod connection;
@@ -13,6 +14,7 @@ mod lifecycle;
 mod outbound;
 mod outbox;
 mod probe;
+mod progress;
 mod publish;
 mod recipients;
 mod registry;
@@ -29,6 +31,7 @@ mod subscriptions;
 mod throttle;
 mod uuid;
 mod wills;
+mod witness;
 mod work;
 
 use std::borrow::Cow;
@@ -50,18 +53,20 @@ use crate::clock::{Clock, IdSource};
 use crate::store::{ReadError, Seq, Store, Write};
 use crate::telemetry::{Open, Telemetry, Transport};
 
+pub use audience::RECIPIENTS_MAX;
 pub use connect::{Begun, Peer, begin, serve};
 pub(crate) use connection::ClosedInOrder;
 pub use figures::Figures;
 pub use from_log::envelope_of;
 pub use lifecycle::{LifecycleEvent, PREFIX as LIFECYCLE_PREFIX};
 pub use outbox::OutboxLimits;
+pub use progress::Progress;
 pub use publish::Publication;
 pub use recipients::{Receipt, Recipient};
 pub use retained::{
     RetainedLimits, RetainedStats, TOPIC_BYTES_MAX as RETAINED_TOPIC_BYTES_MAX, writes_of as retained_writes,
 };
-pub use samples::SampleLimits;
+pub use samples::{SampleLimits, Sampled};
 pub use throttle::PublishRate;
 
 use client::Kick;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use pointsman_rules::topic::{TopicFilter, TopicTrie};
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 use super::super::codec::{QoS, Subscription};
+use super::audience::Audience;
 use super::session::Session;
 use super::share::Share;
 
@@ -199,22 +200,35 @@ impl Subscriptions {
         member
     }
 
-    /// The sessions with subscriptions that match a topic, also those that may not receive it.
-    pub(crate) fn sessions(&self, topic: &str) -> Vec<Arc<Session>> {
-        let mut sessions = Vec::new();
-        self.read().trie.for_each_match(topic, |entry| match entry {
-            Entry::One(it) => sessions.push(Arc::clone(&it.session)),
-            Entry::Shared(share) => sessions.extend(share.sessions()),
+    /// The sessions with subscriptions that match a topic, also those that may not receive it, by their numbers; and how many
+    /// there are. At most `count_max` of them, and then those are counted twice that have two such subscriptions.
+    pub(crate) fn sessions(&self, topic: &str, count_max: usize) -> (Vec<Arc<Session>>, usize) {
+        let (mut sessions, mut count) = (Vec::new(), 0);
+        self.read().trie.for_each_match(topic, |entry| {
+            let room = count_max.saturating_sub(sessions.len());
+            match entry {
+                Entry::One(it) => {
+                    count += 1;
+                    sessions.extend((room > 0).then(|| Arc::clone(&it.session)));
+                }
+                Entry::Shared(share) => {
+                    let members = share.sessions();
+                    count += members.len();
+                    sessions.extend(members.into_iter().take(room));
+                }
+            }
         });
-        sessions.sort_by_key(|session| session.number);
+        let is_all = count == sessions.len();
+        sessions.sort_unstable_by_key(|session: &Arc<Session>| session.number);
         sessions.dedup_by_key(|session| session.number);
-        sessions
+        let count = if is_all { sessions.len() } else { count };
+        (sessions, count)
     }
 
     /// Where a topic goes now.
     pub(crate) fn route(&self, topic: &str) -> Route {
         let inner = self.read();
-        let mut route = Route { targets: Vec::new(), shares: Vec::new() };
+        let mut route = Route::default();
         // Subscriptions of one client that overlap make one delivery, at the highest of their levels. [MQTT-3.3.5-1]
         let mut seen: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
         inner.trie.for_each_match(topic, |entry| match entry {
@@ -304,10 +318,12 @@ impl WantedFilter {
 }
 
 /// Where the messages of one topic go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Route {
     pub(crate) targets: Vec<Target>,
     pub(crate) shares: Vec<Arc<Share>>,
+    /// Whom the topic concerns besides, while a message that is kept to be explained remembers it.
+    pub(super) audience: Mutex<Weak<Audience>>,
 }
 
 impl Route {
@@ -384,7 +400,45 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::codec::RetainHandling;
+    use super::super::outbox::{Outbox, OutboxLimits};
+    use super::super::state::State;
+    use super::super::uuid::Uuid;
     use super::*;
+
+    fn subscribe(subscriptions: &Subscriptions, number: u64, filters: &[&str]) {
+        let limits = OutboxLimits { bytes_max: 1, messages_max: 1 };
+        let outbox = Outbox::new(false, limits, Arc::default());
+        let session = Session::new(number, Arc::from("c"), Uuid::random(), false, outbox, State::default());
+        let session = Arc::new(session);
+        for filter in filters {
+            let wanted = Subscription {
+                filter: (*filter).to_owned(),
+                qos: QoS::AtMostOnce,
+                no_local: false,
+                retain_as_published: false,
+                retain_handling: RetainHandling::default(),
+            };
+            let filter = WantedFilter::parse(filter).unwrap();
+            subscriptions.subscribe(&filter, Subscriber::new(&session, &wanted, None));
+        }
+    }
+
+    #[test]
+    fn sessions_are_told_once_and_no_more_than_were_asked_for() {
+        let subscriptions = Subscriptions::new(0);
+        for number in [3, 1, 2] {
+            subscribe(&subscriptions, number, &["a/b", "a/+", "$share/g/a/#"]);
+        }
+        let told = |count_max| {
+            let (sessions, count) = subscriptions.sessions("a/b", count_max);
+            (sessions.iter().map(|session| session.number).collect::<Vec<_>>(), count)
+        };
+        assert_eq!(told(9), (vec![1, 2, 3], 3));
+        let (sessions, count) = told(2);
+        assert!(sessions.len() <= 2 && count == 9, "{sessions:?} of {count} subscriptions");
+        assert_eq!(subscriptions.sessions("b", 9).1, 0);
+    }
 
     #[test]
     fn routes_are_bounded_in_number_and_in_bytes() {

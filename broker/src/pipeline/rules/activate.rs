@@ -158,8 +158,8 @@ impl Pipeline {
             .filter(|rule| before.rules.iter().all(|old| !Arc::ptr_eq(old, rule)))
             .cloned()
             .collect();
-        self.swap(&before, rules, &fresh);
-        self.keep_versions(&fresh, causes);
+        let since_ms = self.swap(&before, rules, &fresh);
+        self.keep_versions(&fresh, causes, since_ms);
         folder
     }
 
@@ -202,15 +202,20 @@ impl Pipeline {
     /// The version of a file that was active last, from the store: what a start goes by where the file is bad.
     fn last_version(&self, path: &Path) -> Option<Arc<ActiveRule>> {
         let name = path.file_stem()?.to_string_lossy().into_owned();
-        let version = self.versions.newest(&name).ok().flatten()?;
+        self.compile_version(path, self.versions.newest(&name).ok().flatten()?)
+    }
+
+    /// A version of a file as it was, with the library files of then.
+    pub(super) fn compile_version(&self, path: &Path, version: Version) -> Option<Arc<ActiveRule>> {
         let libraries: Vec<_> = version.libraries.into_iter().collect();
         let library = self.engine.compile_library(&libraries).ok()?;
         let rule = compile_rule(&self.engine, path, &version.source, &library).ok()?;
         Some(Arc::new(ActiveRule::new(Arc::new(rule))))
     }
 
-    /// Makes a set active. An event that is on its way is handled wholly by the version that was active when it came.
-    fn swap(&self, before: &ActiveRules, rules: Vec<Arc<ActiveRule>>, fresh: &[Arc<ActiveRule>]) {
+    /// Makes a set active, and says when it became so. An event that is on its way is handled wholly by the version that was
+    /// active when it came.
+    fn swap(&self, before: &ActiveRules, rules: Vec<Arc<ActiveRule>>, fresh: &[Arc<ActiveRule>]) -> u64 {
         let mut behind = Vec::new();
         for active in fresh {
             match self.enlist(active) {
@@ -228,7 +233,10 @@ impl Pipeline {
         for active in fresh {
             self.resume(active);
         }
-        self.active.store(Arc::new(ActiveRules::new(rules)));
+        let active = Arc::new(ActiveRules::new(rules));
+        self.active.store(Arc::clone(&active));
+        let since_ms = self.clock.now_ms();
+        self.past.note(since_ms, &active.rules);
         self.bump_generation();
         self.keep_watched_rows();
         for active in fresh {
@@ -240,14 +248,15 @@ impl Pipeline {
                 error!(rule = %active.rule.name, %error, "a new trigger cannot catch up with what the log holds");
             }
         }
+        since_ms
     }
 
-    fn keep_versions(&self, fresh: &[Arc<ActiveRule>], causes: &BTreeMap<String, Cause>) {
+    fn keep_versions(&self, fresh: &[Arc<ActiveRule>], causes: &BTreeMap<String, Cause>, since_ms: u64) {
         let active = self.active.load();
         let is_active = |name: &str| active.rules.iter().any(|rule| rule.rule.name.as_str() == name);
         for rule in fresh {
             let cause = causes.get(rule.rule.name.as_str()).cloned().unwrap_or_else(Cause::file);
-            if let Err(error) = self.versions.keep(&rule.rule, &cause, is_active) {
+            if let Err(error) = self.versions.keep(&rule.rule, &cause, since_ms, is_active) {
                 warn!(rule = %rule.rule.name, "{}", chain(&error));
             }
         }

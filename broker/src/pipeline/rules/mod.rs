@@ -2,5 +2,6 @@
 
 pub(super) mod activate;
 pub(super) mod active;
+pub(super) mod past;
 pub(super) mod versions;
 pub(super) mod watch;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use pointsman_rules::Rule;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
 use crate::store::{AppendError, CommitError, Query, ReadError, Record, Row, Store, Write};
 
 /// Hash is the rule, sort the number, value a [`Version`].
@@ -62,6 +61,17 @@ pub struct Version {
     pub libraries: BTreeMap<String, String>,
 }
 
+/// What the versions of a rule say of a time.
+#[derive(Debug)]
+pub(in crate::pipeline) enum AtTime {
+    /// The rule was not there yet.
+    BeforeTheFirst,
+    /// The version of then is not kept any more.
+    NotKept,
+    /// This one was active.
+    Version(Version),
+}
+
 /// Why a version cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum VersionError {
@@ -87,13 +97,12 @@ pub enum VersionError {
 /// The versions of all rules.
 pub(in crate::pipeline) struct Versions {
     store: Arc<Store>,
-    clock: Arc<Clock>,
     limits: VersionLimits,
 }
 
 impl Versions {
-    pub(in crate::pipeline) fn new(store: Arc<Store>, clock: Arc<Clock>, limits: VersionLimits) -> Versions {
-        Versions { store, clock, limits }
+    pub(in crate::pipeline) fn new(store: Arc<Store>, limits: VersionLimits) -> Versions {
+        Versions { store, limits }
     }
 
     /// The versions of a rule, the newest first.
@@ -106,12 +115,29 @@ impl Versions {
         self.rows(rule, 1)?.first().map(|row| read(rule, row)).transpose()
     }
 
+    /// The version of a rule that was active at that time.
+    pub(in crate::pipeline) fn at(&self, rule: &str, time_ms: u64) -> Result<AtTime, VersionError> {
+        let newest = self.newest(rule)?;
+        let versions = match newest {
+            Some(newest) if newest.time <= time_ms => return Ok(AtTime::Version(newest)),
+            Some(_) => self.list(rule)?,
+            None => return Ok(AtTime::NotKept),
+        };
+        let is_first_kept = versions.last().is_some_and(|oldest| oldest.number == 1);
+        Ok(match versions.into_iter().find(|version| version.time <= time_ms) {
+            Some(version) => AtTime::Version(version),
+            None if is_first_kept => AtTime::BeforeTheFirst,
+            None => AtTime::NotKept,
+        })
+    }
+
     /// Keeps a version that has become active, unless it is the newest that is kept. The oldest go where there are too
     /// many.
     pub(in crate::pipeline) fn keep(
         &self,
         rule: &Rule,
         cause: &Cause,
+        since_ms: u64,
         is_active: impl Fn(&str) -> bool,
     ) -> Result<(), VersionError> {
         let name = rule.name.as_str();
@@ -123,7 +149,7 @@ impl Versions {
         let version = Version {
             number,
             version: rule.version.clone(),
-            time: self.clock.now_ms(),
+            time: since_ms,
             author: cause.author.clone(),
             note: cause.note.clone(),
             source: rule.source().to_owned(),

@@ -1,8 +1,8 @@
 //! What became of one message: which rules it sets off and what they do, who is sent it, and why others are not.
 //!
-//! Nothing of this is recorded while messages go by. The message is found in the log, or among the samples; what rules,
-//! subscriptions and policies make of it is found anew, so it is what they make of it now. What the log and the dead letters
-//! say of it is as it was.
+//! The message is found among the samples, with what was noted when it was delivered, or in the log. What rules make of it is
+//! found anew by their versions of then, on the tables of now; whom it was sent to by what was noted, or else by what there is
+//! now. What the log and the dead letters say of it is as it was.
 
 mod fate;
 mod find;
@@ -16,19 +16,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::dead_letters::{DeadLetter, DeadLetterError};
-use crate::mqtt::{Envelope, Recipient};
+use crate::mqtt::{Envelope, RECIPIENTS_MAX, Recipient};
 use crate::pipeline::inputs::route::{message_event, spine_event};
 use crate::pipeline::turns::unit::Texts;
 use crate::pipeline::{Pipeline, monotonic, on_own_stack};
 use crate::store::{ReadError, Seq};
+
+use find::Subject;
 
 pub use fate::Fate;
 pub use runs::{Matched, NotMatched};
 
 /// How long all of it may take; what is left out then is said.
 const TIME_MAX: Duration = Duration::from_secs(20);
-/// Sessions that are shown.
-const RECIPIENTS_MAX: usize = 1_000;
 /// Characters of a topic where messages are listed.
 const TOPIC_CHARS_MAX: usize = 200;
 
@@ -46,8 +46,8 @@ pub struct Explanation {
     pub event: Value,
     /// Rules that it went through before.
     pub hops: u8,
-    /// What of this is not as it was when the message came.
-    pub as_of: &'static str,
+    /// As of when parts of this are told; each trigger says it for itself.
+    pub as_of: Parts,
     /// Why no rule is given it, whatever it listens to; empty if that is not so.
     pub withheld: String,
     /// The triggers that it sets off, by rule and line.
@@ -74,6 +74,27 @@ pub enum Found {
     Log,
     /// Among the messages that are kept for a while.
     Sample,
+}
+
+/// As of when something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AsOf {
+    /// Now, as it was not there yet when the message came.
+    Later,
+    /// Now, as what was there when the message came is not known any more.
+    Now,
+    /// When the message came.
+    Then,
+}
+
+/// As of when parts of an explanation are told.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Parts {
+    /// The recipients, but for how far they have come.
+    pub recipients: AsOf,
+    /// The tables on which triggers are run.
+    pub tables: AsOf,
 }
 
 /// A dead letter in brief.
@@ -166,15 +187,16 @@ impl Pipeline {
 
     fn explain_here(&self, id: EventId, only: Option<&RuleName>) -> Result<Explanation, ExplainError> {
         let deadline = Deadline(monotonic() + TIME_MAX);
-        let (envelope, found) = self.find(id, deadline)?;
-        let (event, withheld) = event_of(&envelope);
+        let subject = self.find(id, deadline)?;
+        let envelope = &subject.envelope;
+        let (event, withheld) = event_of(envelope);
         let mut explanation = Explanation {
             id: id.to_string(),
-            found,
+            found: subject.found(),
             record: envelope.log_seq(),
             event: event.to_json(),
             hops: envelope.hops(),
-            as_of: "rules, tables, subscriptions and policies are as they are now",
+            as_of: Parts { recipients: AsOf::Now, tables: AsOf::Now },
             withheld,
             matched: Vec::new(),
             not_matched: Vec::new(),
@@ -184,15 +206,23 @@ impl Pipeline {
             recipient_count: 0,
             left_out: Vec::new(),
         };
-        self.explain_rules(&mut explanation, &envelope, &event, only, deadline)?;
-        if let Some(hub) = self.hub.get().and_then(Weak::upgrade) {
-            (explanation.recipients, explanation.recipient_count) =
-                hub.recipients(&envelope, 0, RECIPIENTS_MAX);
-        }
-        if explanation.recipient_count > RECIPIENTS_MAX {
-            explanation.left_out.push(format!("recipients beyond the first {RECIPIENTS_MAX}"));
-        }
+        self.explain_rules(&mut explanation, envelope, &event, only, deadline)?;
+        self.explain_recipients(&mut explanation, &subject);
         Ok(explanation)
+    }
+
+    fn explain_recipients(&self, explanation: &mut Explanation, subject: &Subject) {
+        let Some(hub) = self.hub.get().and_then(Weak::upgrade) else { return };
+        (explanation.recipients, explanation.recipient_count) = match &subject.sampled {
+            Some(sampled) => {
+                explanation.as_of.recipients = AsOf::Then;
+                hub.recipients_then(sampled)
+            }
+            None => hub.recipients(&subject.envelope),
+        };
+        if explanation.recipient_count > RECIPIENTS_MAX {
+            explanation.left_out.push(format!("recipients beyond {RECIPIENTS_MAX} of them"));
+        }
     }
 
     /// The messages that were kept last, the newest first.

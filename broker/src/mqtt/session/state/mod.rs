@@ -49,6 +49,14 @@ pub(crate) struct Subscribed {
     pub(crate) since: Seq,
 }
 
+impl Subscribed {
+    /// Its filter of topics, and whether it is shared.
+    pub(crate) fn topic_filter(&self) -> (&str, bool) {
+        let shared = self.wanted.filter.strip_prefix("$share/").and_then(|shared| shared.split_once('/'));
+        shared.map_or((&self.wanted.filter, false), |(_, filter)| (filter, true))
+    }
+}
+
 /// Messages of a shared subscription that are this session's to deliver: a run in one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Assigned {
@@ -59,6 +67,12 @@ pub(crate) struct Assigned {
 }
 
 impl Assigned {
+    /// Whether the message there is one of them.
+    pub(crate) fn covers(&self, place: Place) -> bool {
+        let indexes = self.place.index..self.place.index + self.count;
+        self.place.seq == place.seq && indexes.contains(&place.index)
+    }
+
     /// Its messages, each by itself.
     pub(crate) fn single(&self) -> impl Iterator<Item = Assigned> + use<> {
         let run = *self;
@@ -145,11 +159,7 @@ impl State {
 
     /// Notes that a shared message is on its way.
     pub(crate) fn forget_assigned(&mut self, place: Place) {
-        let covers = |run: &Assigned| {
-            run.place.seq == place.seq
-                && (run.place.index..run.place.index + run.count).contains(&place.index)
-        };
-        let Some(at) = self.assigned.iter().position(covers) else { return };
+        let Some(at) = self.assigned.iter().position(|run| run.covers(place)) else { return };
         let run = &mut self.assigned[at];
         // They are sent in order: what lies before it in the run has gone.
         run.count -= place.index + 1 - run.place.index;

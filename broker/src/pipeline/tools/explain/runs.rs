@@ -1,17 +1,18 @@
-//! What each rule makes of a message: run on the tables as they are, and nothing of it done.
+//! What each rule makes of a message by its version of then: run on the tables as they are, and nothing of it done.
 
 use std::sync::Arc;
 
-use pointsman_rules::{BasicIngest, Batch, Event, EventId, On, RuleName, Snapshot};
+use pointsman_rules::{BasicIngest, Batch, Event, EventId, On, RuleName, Snapshot, Trigger};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::fate::Fate;
-use super::{Deadline, ExplainError, Explanation, LetterBrief};
+use super::{AsOf, Deadline, ExplainError, Explanation, LetterBrief};
 use crate::mqtt::Envelope;
 use crate::pipeline::Pipeline;
 use crate::pipeline::inputs::route::is_durable;
 use crate::pipeline::rules::active::ActiveRule;
+use crate::pipeline::rules::past::{RuleOverTime, RuleThen};
 use crate::pipeline::tools::dead_letters::DeadLetter;
 use crate::pipeline::turns::progress::TriggerKey;
 use crate::pipeline::turns::worker::Desk;
@@ -28,15 +29,19 @@ const SHOWN_BYTES_MAX: usize = 2 << 20;
 pub struct Matched {
     /// The rule.
     pub rule: String,
-    /// Its version.
+    /// Its version that is told of.
     pub version: String,
+    /// Its version that is active now; null if it is gone.
+    pub active_version: Option<String>,
+    /// As of when the trigger is told.
+    pub as_of: AsOf,
     /// What the trigger listens to, as the script says it.
     pub on: String,
     /// The function.
     pub handler: String,
     /// The line of the trigger.
     pub line: usize,
-    /// Whether the rule is suspended.
+    /// Whether the rule is suspended now.
     pub is_suspended: bool,
     /// How far it has come with the message.
     pub fate: Fate,
@@ -50,9 +55,14 @@ pub struct Matched {
 
 /// A trigger that a message does not set off.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NotMatched {
     /// The rule.
     pub rule: String,
+    /// Its version that is told of.
+    pub version: String,
+    /// As of when the trigger is told.
+    pub as_of: AsOf,
     /// What the trigger listens to, as the script says it.
     pub on: String,
     /// The function.
@@ -61,8 +71,40 @@ pub struct NotMatched {
     pub why: String,
 }
 
-/// A trigger of an active rule.
-type Place<'a> = (&'a Arc<ActiveRule>, usize);
+/// A trigger of a rule, as of when it is told, and the version that is active now.
+#[derive(Debug, Clone)]
+struct Told {
+    rule: Arc<ActiveRule>,
+    trigger: usize,
+    as_of: AsOf,
+    now: Option<Arc<ActiveRule>>,
+}
+
+impl Told {
+    fn trigger(&self) -> &Trigger {
+        &self.rule.rule.triggers[self.trigger]
+    }
+
+    /// All triggers of a rule: those that it had, and those that it has got since.
+    fn all_of(RuleOverTime { then, now }: RuleOverTime) -> Vec<Told> {
+        let all = |rule: &Arc<ActiveRule>, as_of| {
+            let told = |trigger| Told { rule: Arc::clone(rule), trigger, as_of, now: now.clone() };
+            (0..rule.rule.triggers.len()).map(told).collect::<Vec<_>>()
+        };
+        let newest = now.iter();
+        match &then {
+            RuleThen::Active(then) => {
+                let known: Vec<TriggerKey> = (0..then.rule.triggers.len()).map(|it| then.key(it)).collect();
+                let mut told = all(then, AsOf::Then);
+                let added = newest.flat_map(|now| all(now, AsOf::Later));
+                told.extend(added.filter(|it| !known.contains(&it.rule.key(it.trigger))));
+                told
+            }
+            RuleThen::NotYet => newest.flat_map(|now| all(now, AsOf::Later)).collect(),
+            RuleThen::Unknown => newest.flat_map(|now| all(now, AsOf::Now)).collect(),
+        }
+    }
+}
 
 impl Pipeline {
     /// Adds to an explanation what the rules make of the message.
@@ -74,32 +116,34 @@ impl Pipeline {
         only: Option<&RuleName>,
         deadline: Deadline,
     ) -> Result<(), ExplainError> {
-        let active = self.active.load_full();
         let ingested = BasicIngest::of(envelope.message(0).topic());
-        if let Some(name) = only.filter(|name| active.rules.iter().all(|active| active.rule.name != **name)) {
+        let rules = self.rules_at(event.id().time_ms(), only);
+        if let Some(name) = only.filter(|_| rules.is_empty()) {
             return Err(ExplainError::NoRule(name.to_string()));
         }
-        let meant = active.rules.iter().filter(|active| only.is_none_or(|name| active.rule.name == *name));
-        let mut matched: Vec<Place<'_>> = Vec::new();
-        for active in meant {
-            for (index, trigger) in active.rule.triggers.iter().enumerate() {
-                let why = match ingested.map_or_else(
-                    || trigger.why_not(event),
-                    |message| active.rule.why_not_ingested(trigger, message),
-                ) {
-                    None if explanation.withheld.is_empty() => {
-                        matched.push((active, index));
-                        continue;
-                    }
-                    None => explanation.withheld.clone(),
-                    Some(why) => why,
-                };
-                explanation.not_matched_count += 1;
-                if explanation.not_matched.len() < NOT_MATCHED_MAX {
-                    let (rule, on) = (active.rule.name.to_string(), trigger.on.to_string());
-                    let handler = trigger.handler.clone();
-                    explanation.not_matched.push(NotMatched { rule, on, handler, why });
+        let mut matched = Vec::new();
+        for told in rules.into_iter().flat_map(Told::all_of) {
+            let (rule, trigger) = (&told.rule.rule, told.trigger());
+            let why = match ingested
+                .map_or_else(|| trigger.why_not(event), |message| rule.why_not_ingested(trigger, message))
+            {
+                None if explanation.withheld.is_empty() => {
+                    matched.push(told);
+                    continue;
                 }
+                None => explanation.withheld.clone(),
+                Some(why) => why,
+            };
+            explanation.not_matched_count += 1;
+            if explanation.not_matched.len() < NOT_MATCHED_MAX {
+                explanation.not_matched.push(NotMatched {
+                    rule: rule.name.to_string(),
+                    version: rule.version.clone(),
+                    as_of: told.as_of,
+                    on: trigger.on.to_string(),
+                    handler: trigger.handler.clone(),
+                    why,
+                });
             }
         }
         if explanation.not_matched_count > NOT_MATCHED_MAX {
@@ -115,27 +159,27 @@ impl Pipeline {
         explanation: &mut Explanation,
         envelope: &Envelope,
         event: &Event,
-        matched: &[Place<'_>],
+        matched: &[Told],
         deadline: Deadline,
     ) -> Result<(), ExplainError> {
         let shown = &matched[..matched.len().min(MATCHED_MAX)];
         let promised: Vec<TriggerKey> = shown
             .iter()
-            .filter(|(rule, trigger)| is_durable(envelope, 0) && rule.is_promised(*trigger))
-            .map(|(rule, trigger)| rule.key(*trigger))
+            .filter(|told| is_durable(envelope, 0) && told.rule.is_promised(told.trigger))
+            .map(|told| told.rule.key(told.trigger))
             .collect();
         let fates = self.fates(envelope, &promised, deadline)?;
         let mut letters = self.dead_letters.of_event(event.id())?;
         let mut bytes = 0;
-        for &(rule, trigger) in shown {
-            let key = rule.key(trigger);
-            let mut it = describe(rule, trigger, fates.of(&key));
+        for told in shown {
+            let key = told.rule.key(told.trigger);
+            let mut it = describe(told, fates.of(&key));
             it.dead_letter = take_letter(&mut letters, event.id(), &key);
             if it.dead_letter.is_some() {
                 it.fate = Fate::Failed;
             }
             if bytes < SHOWN_BYTES_MAX && !deadline.is_over() {
-                (it.run, it.why_nothing) = self.try_run(rule, trigger, event);
+                (it.run, it.why_nothing) = self.try_run(told, event);
                 bytes += it.run.to_string().len();
             } else if explanation.left_out.is_empty() {
                 let what = "runs, as those before took too long or ask for too much: name one rule";
@@ -156,8 +200,8 @@ impl Pipeline {
     }
 
     /// What a run asks for, and why it asks for nothing if that is known.
-    fn try_run(&self, active: &ActiveRule, trigger: usize, event: &Event) -> (Value, Option<String>) {
-        let rule = &active.rule;
+    fn try_run(&self, told: &Told, event: &Event) -> (Value, Option<String>) {
+        let (rule, trigger) = (&told.rule.rule, told.trigger);
         let tables: Arc<dyn Snapshot> = Desk::new(self).snapshot;
         let run = match (&rule.triggers[trigger].on, event.as_message()) {
             (On::Batch(..), Some(message)) => {
@@ -171,15 +215,17 @@ impl Pipeline {
     }
 }
 
-fn describe(active: &ActiveRule, trigger: usize, fate: Fate) -> Matched {
-    let told = &active.rule.triggers[trigger];
+fn describe(told: &Told, fate: Fate) -> Matched {
+    let (rule, trigger) = (&told.rule.rule, told.trigger());
     Matched {
-        rule: active.rule.name.to_string(),
-        version: active.rule.version.clone(),
-        on: told.on.to_string(),
-        handler: told.handler.clone(),
-        line: told.line,
-        is_suspended: active.is_suspended(),
+        rule: rule.name.to_string(),
+        version: rule.version.clone(),
+        active_version: told.now.as_ref().map(|now| now.rule.version.clone()),
+        as_of: told.as_of,
+        on: trigger.on.to_string(),
+        handler: trigger.handler.clone(),
+        line: trigger.line,
+        is_suspended: told.now.as_ref().is_some_and(|now| now.is_suspended()),
         fate,
         run: Value::Null,
         why_nothing: None,

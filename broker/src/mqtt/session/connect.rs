@@ -476,10 +476,9 @@ impl Drop for Entered {
 
 /// What the end of a connection brings about: the session ends or waits, the will is published, the event is announced.
 fn farewell<T>(connection: Connection<T>, end: &End) {
-    // Who waits for the end of this one goes on when all of this is done.
+    // The client keeps its place until all of this is done: who takes it waits, and would not find the will otherwise.
     let Connection { hub, client, entered: _entered, session, will, deliveries, .. } = connection;
     debug!(reason = end.lifecycle(), detail = %end.detail(), client_id = %client.client_id, "disconnected");
-    hub.registry.leave(&client, hub.clock.now_ms());
     let expiry_seconds = match end {
         End::Goodbye { session_expiry_seconds, .. } => {
             session_expiry_seconds.map(|seconds| seconds.min(hub.limits().session_expiry_max_seconds))

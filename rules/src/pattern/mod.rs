@@ -9,6 +9,7 @@ mod agreement;
 mod arrays;
 mod error;
 mod fold;
+mod json;
 mod matching;
 #[cfg(test)]
 mod naive;

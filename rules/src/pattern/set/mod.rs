@@ -9,7 +9,6 @@ mod affixes;
 mod build;
 mod hits;
 mod intervals;
-mod json;
 mod lists;
 mod matcher;
 mod paths;

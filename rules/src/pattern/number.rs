@@ -26,6 +26,10 @@ impl<'text> Number<'text> {
 }
 
 fn is_held(text: &str, value: f64) -> bool {
+    // Most numbers are short; this tells without taking them apart.
+    if text.len() <= DIGITS_KEPT && !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
+        return true;
+    }
     let Some(written) = Decimal::read(text) else { return true };
     if written.digits.len() <= DIGITS_KEPT && written.power.abs() < POWER_KEPT {
         return true;

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -68,6 +69,9 @@ pub enum EntryError {
     /// The detail is no JSON object.
     #[error("Detail is malformed.")]
     MalformedDetail,
+    /// The source is one that only the cloud may say it is.
+    #[error("Not authorized for the source.")]
+    NotAuthorizedForSource,
 }
 
 impl EntryError {
@@ -76,12 +80,31 @@ impl EntryError {
         match self {
             Self::InvalidArgument { .. } => "InvalidArgument",
             Self::MalformedDetail => "MalformedDetail",
+            Self::NotAuthorizedForSource => "NotAuthorizedForSourceException",
         }
     }
 
     fn required(member: &'static str) -> Self {
         Self::InvalidArgument { member, reason: format!("{member} is a required argument.") }
     }
+}
+
+/// An event as subscribers get it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Envelope<'a> {
+    version: &'static str,
+    id: String,
+    detail_type: &'a str,
+    source: &'a str,
+    account: &'static str,
+    time: String,
+    region: &'static str,
+    resources: &'a [String],
+    /// As it was put, with every digit of its numbers.
+    detail: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
 }
 
 /// Why a whole call is refused.
@@ -143,32 +166,33 @@ impl Entry {
         let detail = self.detail.as_deref().filter(|text| !text.is_empty());
         let detail = detail.ok_or_else(|| EntryError::required("Detail"))?;
         if source.starts_with("aws.") {
-            let reason = "Source may not begin with aws., which is reserved.".to_owned();
-            return Err(EntryError::InvalidArgument { member: "Source", reason });
+            return Err(EntryError::NotAuthorizedForSource);
         }
         if !is_bus_name(self.bus()) {
             let reason = "EventBusName is 1 to 256 characters of A-Z, a-z, 0-9 and . - _".to_owned();
             return Err(EntryError::InvalidArgument { member: "EventBusName", reason });
         }
-        let detail: Value = serde_json::from_str(detail).map_err(|_| EntryError::MalformedDetail)?;
-        if !detail.is_object() {
-            return Err(EntryError::MalformedDetail);
-        }
-        let mut event = Map::new();
-        event.insert("version".to_owned(), json!("0"));
-        event.insert("id".to_owned(), json!(context.uuid()));
-        event.insert("detail-type".to_owned(), json!(detail_type));
-        event.insert("source".to_owned(), json!(source));
-        event.insert("account".to_owned(), json!(ACCOUNT));
-        event.insert("time".to_owned(), json!(rfc3339_seconds(self.time_ms.unwrap_or(context.time_ms))));
-        event.insert("region".to_owned(), json!(REGION));
-        event.insert("resources".to_owned(), json!(self.resources));
-        event.insert("detail".to_owned(), detail);
-        if let Some(cause) = context.cause {
-            event.insert("cause".to_owned(), json!(cause.to_string()));
-        }
-        Ok(Bytes::from(Value::Object(event).to_string()))
+        let event = Envelope {
+            version: "0",
+            id: context.uuid(),
+            detail_type,
+            source,
+            account: ACCOUNT,
+            time: rfc3339_seconds(self.time_ms.unwrap_or(context.time_ms)),
+            region: REGION,
+            resources: &self.resources,
+            detail: object(detail).ok_or(EntryError::MalformedDetail)?,
+            cause: context.cause.map(|cause| cause.to_string()),
+        };
+        let event = serde_json::to_vec(&event).map_err(|_| EntryError::MalformedDetail)?;
+        Ok(Bytes::from(event))
     }
+}
+
+/// A JSON object that rules can read.
+fn object(text: &str) -> Option<&RawValue> {
+    serde_json::from_str::<Map<String, Value>>(text).ok()?;
+    serde_json::from_str(text).ok()
 }
 
 /// Where and when an entry is put.

@@ -27,10 +27,7 @@ impl Trigger {
                         wanted.bus
                     ));
                 }
-                match serde_json::from_slice(&message.payload) {
-                    Ok(event) => wanted.pattern.explain(&event),
-                    Err(error) => Some(format!("the event is not JSON: {error}")),
-                }
+                wanted.pattern.explain(&message.payload)
             }
             (On::Change(table), Kind::Change(change), _) => {
                 let differs = **table != *change.table;

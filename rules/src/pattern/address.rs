@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-/// An address as a key: addresses of version 4 come before those of version 6, and equal none of them.
+/// An address as a key: addresses of version 4 come before those of version 6, and equal none of them but those
+/// that stand for them, as `::ffff:a00:1` does for `10.0.0.1`.
 pub(super) type AddressKey = (bool, u128);
 
 /// The key of an address, or `None` for a text that is none.
@@ -12,7 +13,11 @@ pub(super) fn key(text: &str) -> Option<AddressKey> {
     if text.len() > 45 || !(first.is_ascii_hexdigit() || *first == b':') {
         return None;
     }
-    match text.parse().ok()? {
+    // Half in one version and half in the other, as `::ffff:10.0.0.1`, is a plain text, as in the cloud.
+    if text.contains(':') && text.contains('.') {
+        return None;
+    }
+    match text.parse::<IpAddr>().ok()?.to_canonical() {
         IpAddr::V4(address) => Some((false, u128::from(u32::from(address)))),
         IpAddr::V6(address) => Some((true, u128::from(address))),
     }
@@ -68,11 +73,19 @@ mod tests {
             ("10.0.0.0/8/8", "0 to 31"),
             ("::1/128", "0 to 127"),
             ("x::1/8", "\"x::1\" is not"),
+            ("::ffff:a00:0/104", "0 to 31"),
         ] {
             assert!(block(text).unwrap_err().contains(part), "{text}");
         }
-        for text in ["", "x", "10.0.0.256", "10.0.0.1 ", "1.2.3", "::g"] {
+        for text in ["", "x", "10.0.0.256", "10.0.0.1 ", "1.2.3", "::g", "::ffff:10.0.0.1"] {
             assert_eq!(key(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_has_several_spellings() {
+        assert_eq!(key("2001:DB8:0::1"), key("2001:0db8:0000:0:0:0:0:1"));
+        assert_eq!(key("::ffff:a00:1"), key("10.0.0.1"));
+        assert_ne!(key("::a00:1"), key("10.0.0.1"));
     }
 }

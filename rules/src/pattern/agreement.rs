@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
+use super::node::Node;
 use super::{ALTERNATIVES_MAX, Pattern, PatternSet, Scratch, naive, testing};
 
 fn found(set: &PatternSet, event: &str, scratch: &mut Scratch) -> Vec<u32> {
@@ -37,12 +38,13 @@ proptest! {
         let mut scratch = Scratch::new();
         for (event, style) in &events {
             let text = testing::spelled(event, *style);
+            let event = Node::parse(&text).unwrap();
             let expected: Vec<u32> =
-                (0..).zip(&compiled).filter(|(_, pattern)| naive::matches(pattern, event)).map(|(id, _)| id).collect();
+                (0..).zip(&compiled).filter(|(_, pattern)| naive::matches(pattern, &event)).map(|(id, _)| id).collect();
             prop_assert_eq!(found(&set, &text, &mut scratch), expected.clone(), "the set, {}", text);
             for (id, pattern) in (0..).zip(&compiled) {
-                let why_not = pattern.explain(event);
-                prop_assert_eq!(why_not.is_none(), expected.contains(&id), "{:?} {} {:?}", pattern, event, why_not);
+                let why_not = pattern.explain(text.as_bytes());
+                prop_assert_eq!(why_not.is_none(), expected.contains(&id), "{:?} {} {:?}", pattern, text, why_not);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! One pattern and one event: whether they match, and why not.
 
-use serde_json::Value;
+use std::str;
 
 use super::arrays::{Consistency, ROOT, Tree};
 use super::error::JsonError;
+use super::node::{Node, last_members};
+use super::number::Number;
 use super::parse::join;
 use super::test::Scalar;
 use super::{Alternative, Condition, Pattern};
@@ -14,16 +16,21 @@ const VALUES_SHOWN_MAX: usize = 3;
 const VALUE_CHARS_SHOWN_MAX: usize = 80;
 
 impl Pattern {
-    /// Whether `event` matches. To match many patterns against many events use a
+    /// Whether `event`, the JSON text of an object, matches. To match many patterns against many events use a
     /// [`PatternSet`](super::PatternSet). An event that is beyond its limits does not match.
-    pub fn matches(&self, event: &Value) -> bool {
+    pub fn matches(&self, event: &[u8]) -> bool {
         self.explain(event).is_none()
     }
 
     /// Why `event` does not match: the first condition that it does not meet, with its path; of a pattern with
     /// `$or`, that of the branch of which it meets most. `None` if it matches.
-    pub fn explain(&self, event: &Value) -> Option<String> {
-        let Value::Object(_) = event else { return Some("the event is not a JSON object".to_owned()) };
+    pub fn explain(&self, event: &[u8]) -> Option<String> {
+        let parsed = str::from_utf8(event).map_err(|error| error.to_string()).and_then(Node::parse);
+        let event = match &parsed {
+            Ok(event @ Node::Object(_)) => event,
+            Ok(_) => return Some("the event is not a JSON object".to_owned()),
+            Err(error) => return Some(format!("the event is not JSON: {error}")),
+        };
         let mut flat = Flat { tree: Tree::new(), values: Vec::new() };
         flat.add(None, ROOT, event);
         let mut nearest = (0, String::new());
@@ -54,27 +61,27 @@ struct Flat<'event> {
 }
 
 impl<'event> Flat<'event> {
-    fn add(&mut self, path: Option<&str>, element: u32, value: &'event Value) {
+    fn add(&mut self, path: Option<&str>, element: u32, value: &'event Node) {
         let scalar = match value {
-            Value::Object(members) => {
-                for (name, member) in members {
+            Node::Object(members) => {
+                for (name, member) in last_members(members) {
                     self.add(Some(&join(path, name)), element, member);
                 }
                 return;
             }
-            Value::Array(items) => {
+            Node::List(items) => {
                 let array = self.tree.add_array(element);
                 for item in items {
-                    let has_own = matches!(item, Value::Array(_) | Value::Object(_));
+                    let has_own = matches!(item, Node::List(_) | Node::Object(_));
                     let element = if has_own { self.tree.add_element(array) } else { element };
                     self.add(path, element, item);
                 }
                 return;
             }
-            Value::Bool(truth) => Scalar::Bool(*truth),
-            Value::Null => Scalar::Null,
-            Value::Number(number) => Scalar::Number(number.as_f64().unwrap_or(f64::INFINITY)),
-            Value::String(text) => Scalar::Text(text),
+            Node::Bool(truth) => Scalar::Bool(*truth),
+            Node::Null => Scalar::Null,
+            Node::Number(text) => Scalar::Number(Number::new(text)),
+            Node::Text(text) => Scalar::Text(text),
         };
         self.values.push((path.unwrap_or_default().to_owned(), element, scalar));
     }
@@ -141,7 +148,7 @@ fn show(value: Scalar<'_>) -> String {
     let text = match value {
         Scalar::Bool(truth) => truth.to_string(),
         Scalar::Null => "null".to_owned(),
-        Scalar::Number(number) => number.to_string(),
+        Scalar::Number(number) => number.text.to_owned(),
         Scalar::Text(text) => format!("{text:?}"),
     };
     match text.char_indices().nth(VALUE_CHARS_SHOWN_MAX) {

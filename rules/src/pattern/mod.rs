@@ -9,6 +9,7 @@ mod agreement;
 mod arrays;
 mod error;
 mod fold;
+mod json;
 mod matching;
 #[cfg(test)]
 mod naive;
@@ -99,9 +100,7 @@ impl Pattern {
     /// # Errors
     /// Names the field and what is wrong with it.
     pub fn from_value(value: &Value) -> Result<Self, PatternError> {
-        let source = value.to_string();
-        check_length(source.len())?;
-        Ok(Self { source: source.into(), alternatives: parse::alternatives(&Node::from_value(value))? })
+        Self::compile(&value.to_string())
     }
 
     /// The JSON text it was made from.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::node::{Node, last_members};
+use super::number::Number;
 use super::parse::join;
 use super::test::Scalar;
 use super::{Condition, Pattern};
@@ -19,10 +19,10 @@ struct Field<'event> {
 }
 
 /// Whether `event` matches.
-pub(super) fn matches(pattern: &Pattern, event: &Value) -> bool {
+pub(super) fn matches(pattern: &Pattern, event: &Node) -> bool {
     let mut fields = Vec::new();
     flatten(event, None, &mut Vec::new(), &mut 0, &mut fields);
-    event.is_object()
+    matches!(event, Node::Object(_))
         && pattern
             .alternatives
             .iter()
@@ -30,30 +30,30 @@ pub(super) fn matches(pattern: &Pattern, event: &Value) -> bool {
 }
 
 fn flatten<'event>(
-    value: &'event Value,
+    value: &'event Node,
     path: Option<&str>,
     chain: &mut Chain,
     arrays: &mut usize,
     fields: &mut Vec<Field<'event>>,
 ) {
     let scalar = match value {
-        Value::Null => Scalar::Null,
-        Value::Bool(truth) => Scalar::Bool(*truth),
-        Value::Number(number) => Scalar::Number(number.as_f64().unwrap()),
-        Value::String(text) => Scalar::Text(text),
-        Value::Array(items) => {
+        Node::Null => Scalar::Null,
+        Node::Bool(truth) => Scalar::Bool(*truth),
+        Node::Number(text) => Scalar::Number(Number::new(text)),
+        Node::Text(text) => Scalar::Text(text),
+        Node::List(items) => {
             let array = *arrays;
             *arrays += 1;
             for (index, item) in items.iter().enumerate() {
-                let chained = item.is_array() || item.is_object();
+                let chained = matches!(item, Node::List(_) | Node::Object(_));
                 chain.extend(chained.then_some((array, index)));
                 flatten(item, path, chain, arrays, fields);
                 chain.truncate(chain.len() - usize::from(chained));
             }
             return;
         }
-        Value::Object(members) => {
-            for (name, member) in members {
+        Node::Object(members) => {
+            for (name, member) in last_members(members) {
                 flatten(member, Some(&join(path, name)), chain, arrays, fields);
             }
             return;

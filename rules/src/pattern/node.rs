@@ -1,37 +1,104 @@
-//! A pattern's JSON as a tree that keeps the order of its members.
+//! JSON as a tree that keeps what is written: the order of members, repeated ones, and the digits of numbers.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-/// A JSON value. Members keep their order, and of those with one name the last is kept.
+use super::EVENT_DEPTH_MAX;
+use super::error::JsonError;
+use super::json::{self, Cursor};
+
+/// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Bool(bool),
     List(Vec<Node>),
     Null,
-    Number(f64),
+    /// Its text.
+    Number(String),
+    /// Its members in their order; several may have one name.
     Object(Vec<(String, Node)>),
     Text(String),
 }
 
 impl Node {
-    pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// Says where it is no JSON, and why.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
+        Reader { cursor: Cursor::new(text), depth: 0 }.value().map_err(|error| error.to_string())
+    }
+}
+
+/// The members of an event's object that count: of those with one name the last.
+pub(super) fn last_members(members: &[(String, Node)]) -> impl Iterator<Item = (&str, &Node)> {
+    let mut names = HashSet::new();
+    let mut last: Vec<_> = members.iter().rev().filter(|(name, _)| names.insert(name)).collect();
+    last.reverse();
+    last.into_iter().map(|(name, member)| (name.as_str(), member))
+}
+
+struct Reader<'text> {
+    cursor: Cursor<'text>,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn value(&mut self) -> Result<Node, JsonError> {
+        match self.cursor.peek() {
+            b'{' => self.within(b'}', Reader::member).map(Node::Object),
+            b'[' => self.within(b']', Reader::value).map(Node::List),
+            b'"' => self.text().map(Node::Text),
+            _ => match self.cursor.word() {
+                "null" => Ok(Node::Null),
+                "true" => Ok(Node::Bool(true)),
+                "false" => Ok(Node::Bool(false)),
+                number if json::is_number(number) => Ok(Node::Number(number.to_owned())),
+                _ => self.cursor.error("a value"),
+            },
+        }
     }
 
-    pub(super) fn from_value(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(truth) => Self::Bool(*truth),
-            Value::Number(number) => Self::Number(number.as_f64().unwrap_or(f64::INFINITY)),
-            Value::String(text) => Self::Text(text.clone()),
-            Value::Array(items) => Self::List(items.iter().map(Self::from_value).collect()),
-            Value::Object(members) => Self::Object(
-                members.iter().map(|(name, member)| (name.clone(), Self::from_value(member))).collect(),
-            ),
+    fn member(&mut self) -> Result<(String, Node), JsonError> {
+        if self.cursor.peek() != b'"' {
+            return self.cursor.error("a member's name, so a `\"`");
         }
+        let name = self.text()?;
+        self.cursor.expect(b':', "`:`")?;
+        Ok((name, self.value()?))
+    }
+
+    /// Reads what lies in an object or list, up to its end.
+    fn within<T>(
+        &mut self,
+        end: u8,
+        read: impl Fn(&mut Self) -> Result<T, JsonError>,
+    ) -> Result<Vec<T>, JsonError> {
+        self.depth += 1;
+        if self.depth > EVENT_DEPTH_MAX {
+            return Err(JsonError::TooDeep { at: self.cursor.at(), max: EVENT_DEPTH_MAX });
+        }
+        self.cursor.step();
+        let mut found = Vec::new();
+        while self.cursor.peek() != end {
+            if !found.is_empty() {
+                self.cursor.expect(b',', "`,` or the end")?;
+            }
+            found.push(read(self)?);
+        }
+        self.cursor.step();
+        self.depth -= 1;
+        Ok(found)
+    }
+
+    fn text(&mut self) -> Result<String, JsonError> {
+        let mut text = String::new();
+        json::decode(self.cursor.string()?, &mut text)?;
+        Ok(text)
     }
 }
 
@@ -48,7 +115,7 @@ impl fmt::Display for Node {
                 formatter.write_str("]")
             }
             Self::Null => formatter.write_str("null"),
-            Self::Number(number) => write!(formatter, "{number}"),
+            Self::Number(text) => formatter.write_str(text),
             Self::Object(members) => {
                 formatter.write_str("{")?;
                 for (index, (name, member)) in members.iter().enumerate() {
@@ -62,61 +129,42 @@ impl fmt::Display for Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-struct NodeVisitor;
+    use super::*;
 
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
+    #[test]
+    fn what_is_written_is_kept() {
+        let text = r#"{"b":[1.50,-0e5,null],"a":{"x":"é\n"},"b":[true,false,"",[],{}]}"#;
+        assert_eq!(Node::parse(text).unwrap().to_string(), text);
+        let Node::Object(members) = Node::parse(text).unwrap() else { panic!("it is an object") };
+        let last: Vec<String> = last_members(&members).map(|(name, node)| format!("{name}:{node}")).collect();
+        assert_eq!(last, ["a:{\"x\":\"é\\n\"}", "b:[true,false,\"\",[],{}]"]);
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "numbers of patterns and events are binary64")]
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value as f64))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "numbers of patterns and events are binary64")]
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value as f64))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Number(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = elements.next_element()? {
-            items.push(item);
+    #[test]
+    fn what_is_no_json_says_where() {
+        for (text, part) in [
+            ("{", "line 1 column 1"),
+            ("{\"a\":01}", "column 7"),
+            ("[1,]", "column 4"),
+            ("[1] 2", "trailing"),
+            ("\"\\ud800\"", "surrogates"),
+        ] {
+            assert!(Node::parse(text).unwrap_err().contains(part), "{text}: {:?}", Node::parse(text));
         }
-        Ok(Node::List(items))
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Node::parse(&deep(EVENT_DEPTH_MAX)).is_ok());
+        assert!(Node::parse(&deep(EVENT_DEPTH_MAX + 1)).unwrap_err().contains("128 deep"));
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
-        let mut kept: Vec<(String, Node)> = Vec::new();
-        while let Some((name, member)) = members.next_entry::<String, Node>()? {
-            kept.retain(|(other, _)| *other != name);
-            kept.push((name, member));
+    proptest! {
+        #[test]
+        fn it_is_the_json_that_the_library_reads(value in crate::pattern::testing::json(), style in 0..4_u8) {
+            let node = Node::parse(&crate::pattern::testing::spelled(&value, style)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Value>(&node.to_string()).unwrap(), value);
         }
-        Ok(Node::Object(kept))
     }
 }

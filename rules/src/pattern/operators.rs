@@ -4,7 +4,7 @@ use super::address;
 use super::error::PatternError;
 use super::fold::fold;
 use super::node::Node;
-use super::number::NumberKey;
+use super::number::{Number, NumberKey};
 use super::test::Test;
 use super::wildcard;
 
@@ -54,7 +54,7 @@ pub(super) fn read(node: &Node, at: &str) -> Result<Test> {
     match node {
         Node::Null => Ok(Test::Null),
         Node::Bool(truth) => Ok(Test::Bool(*truth)),
-        Node::Number(number) => exact_number(*number, at),
+        Node::Number(number) => exact_number(number, at),
         Node::Text(text) => Ok(exact_text(text)),
         Node::List(_) => fail(at, "arrays cannot lie in each other: write the values side by side"),
         Node::Object(members) => {
@@ -102,9 +102,13 @@ fn exact_text(text: &str) -> Test {
     }
 }
 
-fn exact_number(number: f64, at: &str) -> Result<Test> {
-    let key = number_key(number, at)?;
-    Ok(Test::Number(key, key))
+/// A number that binary64 does not hold equals itself, letter by letter.
+fn exact_number(text: &str, at: &str) -> Result<Test> {
+    match Number::new(text).key {
+        Some(key) => Ok(Test::Number(key, key)),
+        None if is_beyond(text) => Err(beyond(at)),
+        None => Ok(Test::NumberText(text.into())),
+    }
 }
 
 fn wildcard(text: &str, at: &str) -> Result<Test> {
@@ -141,7 +145,7 @@ fn excluded_values(argument: &Node, at: &str) -> Result<Vec<Test>> {
         return fail(at, "must be a string or a number, or a list of only strings or only numbers");
     }
     let read = |item: &Node| match item {
-        Node::Number(number) => exact_number(*number, at),
+        Node::Number(number) => number_key(number, at).map(|key| Test::Number(key, key)),
         Node::Text(text) => Ok(Test::Text(text.as_str().into())),
         _ => fail(at, "must be a string or a number"),
     };
@@ -181,7 +185,7 @@ fn numeric(argument: &Node, at: &str) -> Result<Test> {
     let Node::List(items) = argument else { return fail(at, EXPECTED) };
     let bound = |operator: usize| match (&items[operator], &items[operator + 1]) {
         (Node::Text(name), Node::Number(number)) => {
-            Ok((name.as_str(), number_key(*number, &format!("{at}[{}]", operator + 1))?))
+            Ok((name.as_str(), number_key(number, &format!("{at}[{}]", operator + 1))?))
         }
         (Node::Text(_), other) => {
             fail(format!("{at}[{}]", operator + 1), format!("must be a number, not {other}"))
@@ -213,9 +217,23 @@ fn numeric(argument: &Node, at: &str) -> Result<Test> {
     Ok(Test::Number(first, last))
 }
 
-fn number_key(number: f64, at: &str) -> Result<NumberKey> {
-    NumberKey::new(number)
-        .ok_or_else(|| PatternError::new(at, "is a number beyond binary64: use a smaller one"))
+/// The key of a number that is compared by its value.
+fn number_key(text: &str, at: &str) -> Result<NumberKey> {
+    if is_beyond(text) {
+        return Err(beyond(at));
+    }
+    Number::new(text).key.ok_or_else(|| {
+        let held = text.parse().unwrap_or(f64::NAN);
+        PatternError::new(at, format!("{text} is more exact than binary64: write {held:?}"))
+    })
+}
+
+fn is_beyond(text: &str) -> bool {
+    !text.parse().is_ok_and(f64::is_finite)
+}
+
+fn beyond(at: &str) -> PatternError {
+    PatternError::new(at, "is a number beyond binary64: use a smaller one")
 }
 
 fn text<'node>(argument: &'node Node, at: &str) -> Result<&'node str> {

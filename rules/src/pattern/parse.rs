@@ -20,6 +20,8 @@ struct Place<'pattern> {
     at: &'pattern str,
     depth: usize,
     in_or: bool,
+    /// Whether `$or` chooses somewhere in the pattern, so that no field may have this name.
+    has_or: bool,
 }
 
 /// The alternatives of a whole pattern.
@@ -28,7 +30,7 @@ pub(super) fn alternatives(pattern: &Node) -> Result<Vec<Alternative>> {
         return Err(PatternError::new("", "must be an object, as {\"detail\":{\"kind\":[\"a\"]}}"));
     };
     let mut alternatives = vec![Vec::new()];
-    let place = Place { path: None, at: "", depth: 1, in_or: false };
+    let place = Place { path: None, at: "", depth: 1, in_or: false, has_or: has_or(members) };
     read_object(members, place, &mut alternatives)?;
     for alternative in &mut alternatives {
         alternative.sort_by(|left, right| left.path.cmp(&right.path));
@@ -53,6 +55,10 @@ fn read_object(members: &[(String, Node)], place: Place, alternatives: &mut Vec<
             read_or(branches, Place { at: &at, ..place }, alternatives)?;
             continue;
         }
+        if name == OR && place.has_or {
+            let message = "is a field's name here, and chooses between objects elsewhere: rename the field";
+            return Err(PatternError::new(at, message));
+        }
         if place.in_or && operators::is_reserved(name) {
             let message = "is the name of an operator: no field within $or may have it";
             return Err(PatternError::new(at, message));
@@ -71,6 +77,15 @@ fn read_object(members: &[(String, Node)], place: Place, alternatives: &mut Vec<
         }
     }
     Ok(())
+}
+
+/// Whether `$or` chooses between objects here or further down.
+fn has_or(members: &[(String, Node)]) -> bool {
+    members.iter().any(|(name, member)| match member {
+        Node::List(items) => name == OR && is_or(items),
+        Node::Object(members) => has_or(members),
+        _ => false,
+    })
 }
 
 /// Whether the list behind `$or` has branches. A list of plain values and operators is that of a field

@@ -2,7 +2,7 @@
 
 use super::address::{self, AddressKey};
 use super::fold::fold;
-use super::number::NumberKey;
+use super::number::{Number, NumberKey};
 use super::wildcard::Wildcard;
 
 /// One of the choices in a pattern's array.
@@ -20,6 +20,8 @@ pub(super) enum Test {
     Null,
     /// A number from the first to the last, both included.
     Number(NumberKey, NumberKey),
+    /// A number that binary64 does not hold: one with this text.
+    NumberText(Box<str>),
     Prefix(Box<str>),
     /// Begins with this in folded form.
     PrefixIgnoreCase(Box<str>),
@@ -37,7 +39,7 @@ pub(super) enum Test {
 pub(super) enum Scalar<'event> {
     Bool(bool),
     Null,
-    Number(f64),
+    Number(Number<'event>),
     Text(&'event str),
 }
 
@@ -48,8 +50,9 @@ impl Test {
             (Self::AnythingBut(tests), _) => !tests.iter().any(|test| test.passes(value)),
             (Self::Bool(wanted), Scalar::Bool(truth)) => *wanted == truth,
             (Self::Number(first, last), Scalar::Number(number)) => {
-                NumberKey::new(number).is_some_and(|key| *first <= key && key <= *last)
+                number.key.is_some_and(|key| *first <= key && key <= *last)
             }
+            (Self::NumberText(wanted), Scalar::Number(number)) => **wanted == *number.text,
             (Self::Null, Scalar::Null) | (Self::Present, _) => true,
             (_, Scalar::Text(text)) => self.passes_text(text),
             _ => false,
@@ -72,6 +75,7 @@ impl Test {
             | Self::Bool(_)
             | Self::Null
             | Self::Number(..)
+            | Self::NumberText(_)
             | Self::Present => false,
         }
     }

@@ -11,8 +11,21 @@ use serde_json::{Map, Value, json};
 const TEXTS: [&str; 16] = [
     "", "a", "b", "ab", "aba", "abba", "A", "AB", "é", "aé", "*", "a*b", "10.0.0.1", "10.0.0.9", "\"\\", "1",
 ];
-const NUMBERS: [&str; 11] =
-    ["0", "-0", "1", "1.0", "3.0e2", "300", "-5", "301.8", "1e-7", "9007199254740993", "1e300"];
+/// Binary64 does not hold the first of them.
+const NUMBERS: [&str; 12] = [
+    "9007199254740993",
+    "9007199254740992",
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "3.0e2",
+    "300",
+    "-5",
+    "301.8",
+    "1e-7",
+    "1e300",
+];
 
 fn text() -> impl Strategy<Value = &'static str> {
     select(&TEXTS[..])
@@ -20,6 +33,11 @@ fn text() -> impl Strategy<Value = &'static str> {
 
 fn number() -> impl Strategy<Value = Value> {
     select(&NUMBERS[..]).prop_map(|text| serde_json::from_str(text).unwrap())
+}
+
+/// A number that operators compare by its value.
+fn held_number() -> impl Strategy<Value = Value> {
+    select(&NUMBERS[1..]).prop_map(|text| serde_json::from_str(text).unwrap())
 }
 
 /// Names of members; some hold dots.
@@ -124,7 +142,7 @@ fn anything_but() -> impl Strategy<Value = Value> {
     let filled = select(&TEXTS[1..]).prop_map(Value::from).boxed();
     prop_oneof![
         one_or_many(text().prop_map(Value::from).boxed()),
-        one_or_many(number().boxed()),
+        one_or_many(held_number().boxed()),
         one_or_many(filled.clone()).prop_map(|inner| json!({ "prefix": inner })),
         one_or_many(filled).prop_map(|inner| json!({ "suffix": inner })),
         one_or_many(text().prop_map(Value::from).boxed())
@@ -134,9 +152,9 @@ fn anything_but() -> impl Strategy<Value = Value> {
 }
 
 fn numeric() -> impl Strategy<Value = Value> {
-    let one =
-        (select(&["=", "<", "<=", ">", ">="][..]), number()).prop_map(|(name, number)| json!([name, number]));
-    let range = (select(&[">", ">="][..]), number(), select(&["<", "<="][..]), number()).prop_map(
+    let one = (select(&["=", "<", "<=", ">", ">="][..]), held_number())
+        .prop_map(|(name, number)| json!([name, number]));
+    let range = (select(&[">", ">="][..]), held_number(), select(&["<", "<="][..]), held_number()).prop_map(
         |(lower, bottom, upper, top)| match bottom.as_f64().partial_cmp(&top.as_f64()) {
             Some(Ordering::Less) => json!([lower, bottom, upper, top]),
             Some(Ordering::Greater) => json!([lower, top, upper, bottom]),

@@ -118,11 +118,7 @@ fn computed_targets_are_checked() {
         "a key part holds the null character: remove it",
     );
     check("TABLE 't' KEY 'k'", "no JSON", "the payload is not JSON: store encode(*, 'base64')");
-    check(
-        "EVENT SOURCE '${s}' TYPE 'x'",
-        "{\"s\":\"aws.iot\"}",
-        "Parameter Source is not valid. Reason: Source may not begin with aws., which is reserved.",
-    );
+    check("EVENT SOURCE '${s}' TYPE 'x'", "{\"s\":\"aws.iot\"}", "Not authorized for the source.");
     check("EVENT SOURCE 's' TYPE 'x'", "[1]", "the detail of an event must be a JSON object: select members");
     check("NOTIFY '${t}'", "{\"t\":\"\"}", "\"\" is no topic of notifications");
     let long = format!("{{\"t\":\"{}\"}}", "x".repeat(70_000));

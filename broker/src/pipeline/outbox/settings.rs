@@ -58,7 +58,7 @@ impl Subscriber {
         let Some(filter) = self.filter.as_ref().filter(|_| self.to.topic == topic) else {
             return self.to.topic == topic;
         };
-        serde_json::from_str(message).is_ok_and(|message| filter.matches(&message))
+        filter.matches(message.as_bytes())
     }
 }
 

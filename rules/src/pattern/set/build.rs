@@ -156,7 +156,7 @@ fn plan(conditions: &[SetCondition], alternatives: &[SetAlternative], paths: usi
 /// Whether a test asks for one value.
 fn is_narrow(test: &Test) -> bool {
     match test {
-        Test::IgnoreCase(_) | Test::Text(_) => true,
+        Test::IgnoreCase(_) | Test::NumberText(_) | Test::Text(_) => true,
         Test::Address(first, last) => first == last,
         Test::Number(first, last) => first == last,
         _ => false,

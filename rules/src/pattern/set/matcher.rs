@@ -2,7 +2,7 @@
 
 use super::super::address::{self, AddressKey};
 use super::super::fold::fold_into;
-use super::super::number::NumberKey;
+use super::super::number::{Number, NumberKey};
 use super::super::test::Test;
 use super::super::wildcard::Wildcard;
 use super::affixes::{Affixes, Side};
@@ -15,6 +15,8 @@ use super::texts::Texts;
 pub(super) struct TextTables {
     exact: Texts,
     folded: Texts,
+    /// Numbers that binary64 does not hold.
+    numbers: Texts,
 }
 
 /// The tests of one path. A test is known by its number.
@@ -28,6 +30,7 @@ pub(super) struct Matcher {
     addresses: Intervals<AddressKey>,
     has_exact: bool,
     has_folded: bool,
+    has_number_texts: bool,
     starts: Affixes<Hit>,
     ends: Affixes<Hit>,
     folded_starts: Affixes<Hit>,
@@ -65,6 +68,10 @@ impl Matcher {
                 }
                 Test::Null => this.null = Some(number),
                 Test::Number(first, last) => parts.numbers.push((*first, *last, number)),
+                Test::NumberText(text) => {
+                    this.has_number_texts = true;
+                    tables.numbers.insert(path, text, number);
+                }
                 Test::Prefix(text) => parts.starts.push((text, Hit::Passes(number))),
                 Test::PrefixIgnoreCase(text) => parts.folded_starts.push((text, Hit::Passes(number))),
                 Test::Present => this.present = Some(number),
@@ -99,6 +106,7 @@ impl Matcher {
             addresses: Intervals::new(Vec::new()),
             has_exact: false,
             has_folded: false,
+            has_number_texts: false,
             starts: Affixes::new(Side::Start, Vec::new()),
             ends: Affixes::new(Side::End, Vec::new()),
             folded_starts: Affixes::new(Side::Start, Vec::new()),
@@ -138,10 +146,15 @@ impl Matcher {
             Token::Bool(truth) => self.truths[usize::from(truth)].into_iter().for_each(passes),
             Token::Null => self.null.into_iter().for_each(passes),
             Token::Number(text) => {
-                if !self.numbers.is_empty()
-                    && let Some(key) = text.parse().ok().and_then(NumberKey::new)
-                {
-                    self.numbers.for_each(key, &mut passes);
+                if self.numbers.is_empty() && !self.has_number_texts {
+                    return;
+                }
+                match Number::new(text).key {
+                    Some(key) => self.numbers.for_each(key, &mut passes),
+                    None if self.has_number_texts => {
+                        tables.numbers.find(self.path, text).into_iter().for_each(passes);
+                    }
+                    None => {}
                 }
             }
             Token::Text(text) => self.for_each_of_text(text, tables, folded, passes),

@@ -9,7 +9,6 @@ mod affixes;
 mod build;
 mod hits;
 mod intervals;
-mod json;
 mod lists;
 mod matcher;
 mod paths;
@@ -25,6 +24,7 @@ use std::sync::Arc;
 use super::arrays::{Consistency, ROOT};
 use super::error::JsonError;
 use super::matching::wanted;
+use super::number::Number;
 use super::test::Scalar;
 use super::{Condition, EVENT_BYTES_MAX, Pattern};
 use hits::{Hits, Sizes};
@@ -235,7 +235,7 @@ fn scalar(token: Token<'_>) -> Scalar<'_> {
     match token {
         Token::Bool(truth) => Scalar::Bool(truth),
         Token::Null => Scalar::Null,
-        Token::Number(text) => Scalar::Number(text.parse().unwrap_or(f64::INFINITY)),
+        Token::Number(text) => Scalar::Number(Number::new(text)),
         Token::Text(text) => Scalar::Text(text),
     }
 }

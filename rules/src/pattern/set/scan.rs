@@ -2,8 +2,8 @@
 
 use super::super::arrays::{ROOT, Tree};
 use super::super::error::JsonError;
+use super::super::json::{self, Cursor, RawText};
 use super::super::{EVENT_DEPTH_MAX, EVENT_VALUES_MAX};
-use super::json::{self, Cursor, RawText};
 use super::paths::{self, Paths};
 
 type Result<T> = std::result::Result<T, JsonError>;

@@ -1,7 +1,7 @@
 //! Reading JSON where it lies: only as much as somebody asks for, eight bytes at a time where nobody does.
 
-use super::super::EVENT_DEPTH_MAX;
-use super::super::error::JsonError;
+use super::EVENT_DEPTH_MAX;
+use super::error::JsonError;
 
 const EACH: u64 = 0x0101_0101_0101_0101;
 const TOP: u64 = 0x8080_8080_8080_8080;

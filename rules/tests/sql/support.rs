@@ -71,14 +71,16 @@ pub(crate) fn value_of(expression: &str, payload: &str) -> Option<Value> {
     json.get("x").cloned()
 }
 
+/// What a table says that is expected: JSON, or `-` for Undefined.
+pub(crate) fn expected_value(json: &str) -> Option<Value> {
+    let json = Some(json.trim()).filter(|json| *json != "-")?;
+    Some(serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}")))
+}
+
 /// Checks `expression => JSON` lines; `-` is Undefined.
 pub(crate) fn check_values(payload: &str, table: &str) {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (expression, expected) = line.rsplit_once(" => ").unwrap_or_else(|| panic!("no `=>` in {line}"));
-        let expected = match expected.trim() {
-            "-" => None,
-            json => Some(serde_json::from_str(json).unwrap_or_else(|error| panic!("{line}: {error}"))),
-        };
-        assert_eq!(value_of(expression, payload), expected, "{expression}");
+        assert_eq!(value_of(expression, payload), expected_value(expected), "{expression}");
     }
 }

@@ -71,12 +71,12 @@ fn get<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     })
 }
 
-/// The first argument if it is a number, else the second.
+/// The first argument if it is any value but Null, else the second. (There is no Decimal that is not a number.)
 fn nanvl<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    if let Some(number) = arguments.value(0)?.to_number() {
-        return Ok(number);
+    match arguments.value(0)? {
+        Value::Null | Value::Undefined => arguments.value(1),
+        value => Ok(value),
     }
-    Ok(arguments.value(1)?.to_number().unwrap_or(Value::Undefined))
 }
 
 /// `transform('enrichArray', attributes, objects)`: each object with the attributes, which replace members of

@@ -6,4 +6,5 @@ mod functions;
 mod rules;
 mod statements;
 mod support;
+mod templates;
 mod vectors;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use pointsman_rules::sql::{Context, FunctionError, Functions, SqlRunError, Statement};
-use pointsman_rules::{EventId, Message, Query, Row, Snapshot, SnapshotError};
+use pointsman_rules::sql::{Context, FunctionError, Functions, SqlOutcome, SqlRule, SqlRunError, Statement};
+use pointsman_rules::{EmptySnapshot, EventId, Message, Query, Row, RuleName, Snapshot, SnapshotError};
 use serde_json::Value;
 
 pub(crate) const TIME_MS: i64 = 1_700_000_000_123;
@@ -69,6 +69,14 @@ pub(crate) fn value_of(expression: &str, payload: &str) -> Option<Value> {
     let json: Value =
         serde_json::from_slice(&output).unwrap_or_else(|error| panic!("{expression}: {error} in {output:?}"));
     json.get("x").cloned()
+}
+
+/// What comes of republishing a message to the topic that a template gives.
+pub(crate) fn republish(template: &str, message: &Message) -> SqlOutcome {
+    let text = format!("SELECT * FROM '#' THEN REPUBLISH '{template}'");
+    let rule = SqlRule::compile(&RuleName::parse("r").expect("a name"), "r.sql", &text);
+    let rule = rule.unwrap_or_else(|error| panic!("{error}"));
+    rule.run(message, &EmptySnapshot, &Echo).expect("no table is read")
 }
 
 /// What a table says that is expected: JSON, or `-` for Undefined.

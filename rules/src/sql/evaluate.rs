@@ -70,6 +70,7 @@ impl Expr {
                 Found::One(value) => value,
                 Found::Nothing => Value::Undefined,
             }),
+            Self::Variable(index) => scope.evaluation.variable(*index),
         }
     }
 

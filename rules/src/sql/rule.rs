@@ -108,7 +108,7 @@ impl SqlRule {
 
     fn run_with(&self, context: &Context<'_>, done: &[String]) -> Result<SqlOutcome, SqlRunError> {
         let doc = Doc::read(context.payload);
-        let evaluation = Evaluation::new(context, &doc);
+        let evaluation = Evaluation::new(context, &doc, &self.statement.variables);
         let mut outcome = SqlOutcome::default();
         match self.statement.evaluate_with(&evaluation) {
             Ok(None) => return Ok(outcome),
@@ -137,7 +137,13 @@ impl SqlRule {
     }
 
     /// Asks for the actions that were not done before.
-    fn ask(&self, evaluation: &Evaluation<'_>, output: &Output, done: &[String], outcome: &mut SqlOutcome) {
+    fn ask<'a>(
+        &'a self,
+        evaluation: &'a Evaluation<'a>,
+        output: &Output,
+        done: &[String],
+        outcome: &mut SqlOutcome,
+    ) {
         let scope = Scope::payload(evaluation);
         let mut done: Vec<&str> = done.iter().map(String::as_str).collect();
         let mut asked = SmallVec::<[&Action; ACTIONS_MAX]>::new();

@@ -7,4 +7,5 @@ mod rules;
 mod statements;
 mod support;
 mod templates;
+mod variables;
 mod vectors;

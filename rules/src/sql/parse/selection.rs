@@ -48,7 +48,7 @@ impl Parser<'_> {
             return false;
         }
         match &ahead.token {
-            Token::Number(_) | Token::Text(_) | Token::Sign("(" | "[" | "{") => true,
+            Token::Number(_) | Token::Text(_) | Token::Variable(_) | Token::Sign("(" | "[" | "{") => true,
             Token::Word(word) => {
                 !is_clause(word)
                     && !["AND", "OR", "IN", "ON"].iter().any(|other| other.eq_ignore_ascii_case(word))
@@ -76,6 +76,7 @@ impl Parser<'_> {
             Expr::Name(name) => name.clone(),
             Expr::Members(_, names) => names.last().cloned().unwrap_or_default(),
             Expr::Call(call) => call.function.name.to_owned(),
+            Expr::Variable(index) => self.variable_name(*index),
             _ => return Err(place.error("this item has no name of its own: give it one with AS")),
         };
         Ok(Item { value, path: vec![name] })

@@ -10,7 +10,9 @@ const LIFE_ROUTES: [&str; 2] = ["$connect", "$disconnect"];
 /// The longest expression in bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 1_024;
 
-const BODY: &str = "request.body.";
+/// Where a name ends in a variable without braces, and in one with them.
+const BARE_NAME_ENDS: [char; 11] = ['.', '[', ']', '{', '}', '$', '/', '\\', ' ', '\'', '"'];
+const BRACED_NAME_ENDS: [char; 6] = ['.', '[', ']', '{', '}', '$'];
 
 /// A route selection expression, such as `$request.body.action` or `${request.body.service}/${request.body.action}`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,9 +22,18 @@ pub struct RouteExpression {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
+    /// What is found by these steps, each in what the one before found.
+    Body(Vec<Step>),
     Text(String),
-    /// Names of members, each in the one before.
-    Body(Vec<String>),
+}
+
+/// A step of a path: the parts of `JSONPath` that find one value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Step {
+    /// `[0]`
+    Element(usize),
+    /// `.name` or `['name']`
+    Member(String),
 }
 
 /// Why a text is no route selection expression.
@@ -34,8 +45,8 @@ pub struct RouteExpressionError {
 }
 
 impl RouteExpression {
-    /// Reads an expression: text, `${request.body.a.b}` anywhere in it, or `$request.body.a.b` as the whole of it; `\$` is a
-    /// dollar sign.
+    /// Reads an expression: text and variables, which are `$request.body.a.b` or, where its end has to be said,
+    /// `${request.body.a.b}`; `[0]` is an element of an array, `['a.b']` any member; `\$` is a dollar sign.
     ///
     /// # Errors
     /// Says what of it cannot be read.
@@ -43,10 +54,6 @@ impl RouteExpression {
         let fail = |message| RouteExpressionError { expression: crate::topic::excerpt(text), message };
         if text.is_empty() || text.len() > EXPRESSION_BYTES_MAX {
             return Err(fail("it has no characters, or more than 1024"));
-        }
-        if let Some(path) = text.strip_prefix('$').filter(|rest| !rest.starts_with('{')) {
-            let path = body_path(path).ok_or_else(|| fail("behind `$` stands `request.body.` and a name"))?;
-            return Ok(Self { parts: vec![Part::Body(path)] });
         }
         let (mut parts, mut rest, mut literal) = (Vec::new(), text, String::new());
         while let Some(at) = rest.find(['$', '\\']) {
@@ -59,10 +66,9 @@ impl RouteExpression {
                 literal.push('\\');
                 rest = behind;
             } else {
-                let inside = rest.strip_prefix("${").and_then(|rest| rest.split_once('}'));
-                let (path, behind) = inside.ok_or_else(|| fail("write `${request.body.name}`, or `\\$`"))?;
-                let path =
-                    body_path(path).ok_or_else(|| fail("in `${}` stands `request.body.` and a name"))?;
+                let (path, behind) = variable(rest).ok_or_else(|| {
+                    fail("behind `$` stands `request.body.` and a name, both in braces or not")
+                })?;
                 if !literal.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut literal)));
                 }
@@ -99,17 +105,57 @@ impl RouteExpression {
     }
 }
 
-fn body_path(text: &str) -> Option<Vec<String>> {
-    let path: Vec<String> = text.strip_prefix(BODY)?.split('.').map(str::to_owned).collect();
-    path.iter().all(|name| !name.is_empty() && !name.contains(['$', '{', '}'])).then_some(path)
+/// Reads `$request.body.a` or `${request.body.a}`, and gives what follows, too.
+fn variable(text: &str) -> Option<(Vec<Step>, &str)> {
+    match text.strip_prefix("${") {
+        Some(inside) => {
+            let (path, rest) = body_path(inside, &BRACED_NAME_ENDS)?;
+            Some((path, rest.strip_prefix('}')?))
+        }
+        None => body_path(text.strip_prefix('$')?, &BARE_NAME_ENDS),
+    }
 }
 
-fn value_at(body: &Value, path: &[String]) -> Option<String> {
-    let value = path.iter().try_fold(body, |value, name| value.get(name))?;
+fn body_path<'text>(text: &'text str, name_ends: &[char]) -> Option<(Vec<Step>, &'text str)> {
+    let (mut path, mut rest) = (Vec::new(), text.strip_prefix("request.body")?);
+    loop {
+        if let Some(behind) = rest.strip_prefix('.') {
+            let (name, after) = behind.split_at(behind.find(name_ends).unwrap_or(behind.len()));
+            if name.is_empty() {
+                return None;
+            }
+            path.push(Step::Member(name.to_owned()));
+            rest = after;
+        } else if let Some(behind) = rest.strip_prefix('[') {
+            let (inside, after) = behind.split_once(']')?;
+            let quoted = |quote| inside.strip_prefix(quote)?.strip_suffix(quote);
+            path.push(match quoted('\'').or_else(|| quoted('"')) {
+                Some(name) => Step::Member(name.to_owned()),
+                None => Step::Element(inside.parse().ok()?),
+            });
+            rest = after;
+        } else {
+            return (!path.is_empty()).then_some((path, rest));
+        }
+    }
+}
+
+fn value_at(body: &Value, path: &[Step]) -> Option<String> {
+    let value = path.iter().try_fold(body, |value, step| match step {
+        Step::Element(index) => value.get(index),
+        Step::Member(name) => value.get(name),
+    })?;
+    (!value.is_null()).then(|| text_of(value))
+}
+
+/// Texts as they are, arrays as `[a, b]`, anything else as JSON.
+fn text_of(value: &Value) -> String {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        Value::Array(elements) => {
+            format!("[{}]", elements.iter().map(text_of).collect::<Vec<_>>().join(", "))
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -150,6 +196,44 @@ mod tests {
     }
 
     #[test]
+    fn each_message_takes_the_route_that_the_documentation_says() {
+        let body = br#"{"service":"chat","action":"join","data":{"room":"room1234"},"list":["a",1,["b"],null],"n":null,
+            "a.b":"dotted","o":{"k":true},"big":12345678901,"half":0.5,"empty":"","to":"$default","my-key":"dash"}"#;
+        for (expression, route) in [
+            ("$request.body.action", "join"),
+            ("${request.body.action}", "join"),
+            ("${request.body.service}/${request.body.action}", "chat/join"),
+            ("$request.body.service/$request.body.action", "chat/join"),
+            ("v1/$request.body.action", "v1/join"),
+            ("${request.body.action}-${request.body.invalidPath}", "join-"),
+            ("${request.body.action}-beta", "join-beta"),
+            ("action", "action"),
+            ("\\$default", "$default"),
+            ("$request.body.my-key", "dash"),
+            ("$request.body.list", "[a, 1, [b], null]"),
+            ("$request.body.list[0]", "a"),
+            ("$request.body.list[2][0]", "b"),
+            ("$request.body.list[9]", "$default"),
+            ("$request.body.list.0", "$default"),
+            ("$request.body['a.b']", "dotted"),
+            ("${request.body[\"a.b\"]}!", "dotted!"),
+            ("$request.body.data.room", "room1234"),
+            ("$request.body.data.room.x", "$default"),
+            ("$request.body.o.k", "true"),
+            ("$request.body.big", "12345678901"),
+            ("$request.body.half", "0.5"),
+            ("$request.body.n", "$default"),
+            ("$request.body.nope", "$default"),
+            ("$request.body.empty", "$default"),
+            ("$request.body.to", "$default"),
+            ("x${request.body.n}", "x"),
+        ] {
+            let selected = RouteExpression::parse(expression).unwrap().select(body, &[route, "$default"]);
+            assert_eq!(selected, Some(route), "{expression}");
+        }
+    }
+
+    #[test]
     fn what_is_no_expression_is_refused() {
         for text in [
             "",
@@ -159,6 +243,10 @@ mod tests {
             "${request.body.a",
             "a${b}",
             "$request.body.a..b",
+            "$request.body.a.",
+            "$request.body[*]",
+            "$request.body.a[?(@.b)]",
+            "${request.body.a b",
             "a$b",
         ] {
             let error = RouteExpression::parse(text).unwrap_err().to_string();

@@ -52,6 +52,66 @@ fn the_vectors_hold() {
     }
 }
 
+/// Of the standard (MQTT 3.1.1 §4.7) and of the guide to AWS IoT: filter, topics that it matches, topics that it does not.
+#[test]
+fn the_examples_of_the_documentation_hold() {
+    let cases: [(&str, &[&str], &[&str]); 16] = [
+        (
+            "sport/tennis/player1/#",
+            &["sport/tennis/player1", "sport/tennis/player1/ranking", "sport/tennis/player1/score/wimbledon"],
+            &["sport/tennis/player2", "sport/tennis", "sport/tennis/player10"],
+        ),
+        ("sport/#", &["sport", "sport/", "sport/a/b"], &["sports", "Sport/a", "/sport"]),
+        ("#", &["a", "/", "a/b//c", " "], &["$SYS/x", "$"]),
+        (
+            "sport/tennis/+",
+            &["sport/tennis/player1", "sport/tennis/"],
+            &["sport/tennis", "sport/tennis/p/ranking"],
+        ),
+        ("sport/+", &["sport/"], &["sport", "sport//"]),
+        ("+/tennis/#", &["a/tennis", "/tennis/", "a/tennis/b/c"], &["tennis", "a/b/tennis", "$a/tennis"]),
+        ("+/+", &["/finance", "a/b", "/"], &["a", "a/b/c", "$a/b"]),
+        ("/+", &["/finance", "/"], &["finance", "//", "a/finance"]),
+        ("+", &["a", "finance"], &["/finance", "$SYS", "a/"]),
+        ("+/monitor/Clients", &["a/monitor/Clients"], &["$SYS/monitor/Clients", "a/monitor/clients"]),
+        ("$SYS/#", &["$SYS", "$SYS/", "$SYS/monitor/Clients"], &["SYS/x", "$sys/x"]),
+        ("$SYS/monitor/+", &["$SYS/monitor/Clients"], &["$SYS/monitor", "$SYS/monitor/a/b"]),
+        ("a//b", &["a//b"], &["a/b", "a///b", "a/ /b"]),
+        ("a/+/b", &["a//b", "a/$x/b", "a/é/b"], &["a/b", "a/x/y/b"]),
+        ("a/", &["a/"], &["a", "a//"]),
+        ("+/#", &["a", "/", "a/b"], &["$aws/events/x"]),
+    ];
+    for (filter, matched, others) in cases {
+        let parsed = TopicFilter::parse(filter).unwrap();
+        let mut trie = TopicTrie::new();
+        trie.insert(&parsed, 1);
+        for (topics, is_matched) in [(matched, true), (others, false)] {
+            for topic in topics {
+                assert_eq!(validate_topic(topic), Ok(()), "{topic}");
+                assert_eq!(parsed.matches(topic), is_matched, "{filter} {topic}");
+                assert_eq!(trie.has_match(topic), is_matched, "{filter} {topic}");
+            }
+        }
+    }
+    for filter in [
+        "sport/tennis#",
+        "sport/tennis/#/ranking",
+        "sport+",
+        "#/",
+        "##",
+        "a/+b",
+        "a/b+/c",
+        "+#",
+        "a\0b",
+        "/#/",
+    ] {
+        assert!(TopicFilter::parse(filter).is_err(), "{filter}");
+    }
+    for filter in ["/", "//", "+/", "/#", "+/+/#", " ", "a b/#", "$", "$share", "日本/+", "{a}"] {
+        assert!(TopicFilter::parse(filter).is_ok(), "{filter}");
+    }
+}
+
 fn level() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["", "a", "b", "$a", "é"])
 }

@@ -282,7 +282,7 @@ fn template(parser: &mut Parser<'_>, what: &str) -> Parsed<Template> {
     if text.is_empty() {
         return Err(place.error(format!("{what} was expected, and here is an empty text")));
     }
-    Template::parse(&text, place)
+    Template::parse(&text, place, parser)
 }
 
 /// Whether a statement may publish to a topic; `is_reserved` if its file says so with `$$`.
@@ -309,7 +309,7 @@ fn republish(parser: &mut Parser<'_>) -> Parsed<What> {
         None => (text, false),
     };
     let start = Place { column: place.column + usize::from(is_reserved), ..place };
-    let topic = Template::parse(&text, start)?;
+    let topic = Template::parse(&text, start, parser)?;
     let fixed = topic.fixed_start();
     if fixed.starts_with('$') && !is_reserved {
         return Err(place.error("topics that start with `$` are reserved: write `$$` to mean one"));

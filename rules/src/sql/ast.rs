@@ -53,6 +53,8 @@ pub(crate) enum Expr {
     /// Two or more.
     Or(Vec<Expr>),
     Query(Box<Query>),
+    /// A variable, by its place in SET.
+    Variable(usize),
 }
 
 /// A nested query.

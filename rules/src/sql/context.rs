@@ -1,9 +1,10 @@
 //! What a statement is evaluated with: the message, and everything else it may ask for.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 
+use super::ast::Expr;
 use super::doc::Doc;
 use super::error::SqlRunError;
 use super::evaluate::Evaluated;
@@ -102,11 +103,16 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) doc: &'a Doc<'a>,
     work_left: Cell<usize>,
     drawn: Cell<u64>,
+    /// What SET says, in its order.
+    variables: &'a [Expr],
+    /// The values of the first of them: as many as were needed so far.
+    values: RefCell<Vec<Value<'a>>>,
 }
 
 impl<'a> Evaluation<'a> {
-    pub(crate) fn new(context: &'a Context<'a>, doc: &'a Doc<'a>) -> Self {
-        Self { context, doc, work_left: Cell::new(WORK_BYTES_MAX), drawn: Cell::new(0) }
+    pub(crate) fn new(context: &'a Context<'a>, doc: &'a Doc<'a>, variables: &'a [Expr]) -> Self {
+        let (work_left, drawn) = (Cell::new(WORK_BYTES_MAX), Cell::new(0));
+        Self { context, doc, work_left, drawn, variables, values: RefCell::default() }
     }
 
     /// Counts bytes that are read or made on the way.
@@ -123,10 +129,25 @@ impl<'a> Evaluation<'a> {
         self.drawn.get()
     }
 
+    /// The value of a variable: worked out once, when it or one behind it is needed first.
+    pub(crate) fn variable(&'a self, index: usize) -> Evaluated<'a> {
+        for (at, variable) in self.variables.iter().enumerate().take(index + 1) {
+            if at >= self.values.borrow().len() {
+                // It asks for none but those before it, which are there.
+                let value = variable.evaluate(&Scope::payload(self))?;
+                self.values.borrow_mut().push(value);
+            }
+        }
+        let value = self.values.borrow().get(index).cloned().unwrap_or(Value::Undefined);
+        self.charge(value.bytes())?;
+        Ok(value)
+    }
+
     /// The same with nothing used up, and numbers that go on.
-    pub(crate) fn anew(&self) -> Self {
-        let fresh = Self::new(self.context, self.doc);
+    pub(crate) fn anew(&self) -> Evaluation<'_> {
+        let fresh = Evaluation::new(self.context, self.doc, self.variables);
         fresh.drawn.set(self.drawn.get());
+        fresh.values.replace(self.values.borrow().clone());
         fresh
     }
 }

@@ -38,10 +38,11 @@ impl Expr {
                 }
                 Ok(value)
             }
-            Self::Exists(query) => match run(query, scope)? {
-                Value::Array(rows) => Ok(Value::Boolean(!rows.is_empty())),
-                _ => Ok(Value::Undefined),
-            },
+            Self::Exists(query) => Ok(match run(query, scope)? {
+                Found::Rows(rows) => Value::Boolean(!rows.is_empty()),
+                Found::One(value) => Value::Boolean(!matches!(value, Value::Undefined)),
+                Found::Nothing => Value::Undefined,
+            }),
             Self::Literal(value) => Ok(value.share()),
             Self::Members(base, names) => {
                 let mut value = base.evaluate(scope)?;
@@ -64,7 +65,12 @@ impl Expr {
                 };
                 members.iter().map(pair).collect::<Result<_, _>>().map(Value::Object)
             }
-            Self::Query(query) => run(query, scope),
+            Self::Query(query) => Ok(match run(query, scope)? {
+                Found::Rows(rows) => Value::Array(rows),
+                Found::One(value) => value,
+                Found::Nothing => Value::Undefined,
+            }),
+            Self::Variable(index) => scope.evaluation.variable(*index),
         }
     }
 
@@ -142,7 +148,7 @@ fn charge_comparison(left: &Value<'_>, right: &Value<'_>, scope: &Scope<'_>) -> 
 }
 
 /// Two Ints give an Int, unless it would be too long; anything else that is a number gives a Decimal.
-fn compute(operator: Operator, left: &Value<'_>, right: &Value<'_>) -> Value<'static> {
+pub(crate) fn compute(operator: Operator, left: &Value<'_>, right: &Value<'_>) -> Value<'static> {
     let exact = |left: Decimal, right: Decimal| match operator {
         Operator::Add => left.add(right),
         Operator::Divide => left.divide(right),
@@ -202,12 +208,24 @@ pub(crate) fn cast(value: Value<'_>, to: CastTo) -> Value<'_> {
     }
 }
 
-/// A nested query: an array of what is selected from each element for which the condition is true.
-fn run<'a>(query: &'a Query, scope: &Scope<'a>) -> Evaluated<'a> {
+/// What a nested query gives.
+enum Found<'a> {
+    /// FROM is neither an array nor an object.
+    Nothing,
+    /// FROM is an object: what is selected from it, Undefined if the condition is not true.
+    One(Value<'a>),
+    /// FROM is an array: what is selected from each element for which the condition is true.
+    Rows(Vec<Value<'a>>),
+}
+
+fn run<'a>(query: &'a Query, scope: &Scope<'a>) -> Result<Found<'a>, SqlRunError> {
     let from = query.from.evaluate(scope)?;
     scope.evaluation.charge(from.bytes())?;
+    if from.kind() == Type::Object {
+        return select_from(from, query, scope).map(Found::One);
+    }
     let Some(elements) = from.elements() else {
-        return Ok(Value::Undefined);
+        return Ok(Found::Nothing);
     };
     if elements.len() > QUERY_ITEMS_MAX {
         return Err(SqlRunError::Limit("QUERY_ITEMS_MAX"));
@@ -215,15 +233,18 @@ fn run<'a>(query: &'a Query, scope: &Scope<'a>) -> Evaluated<'a> {
     let mut rows = Vec::new();
     for element in elements {
         scope.evaluation.charge(element.bytes())?;
-        let inner = Scope::element(scope.evaluation, element);
-        if passes(&query.selection, &inner)? {
-            match row(&query.selection, &inner)? {
-                Value::Undefined => {}
-                value => rows.push(value),
-            }
+        match select_from(element, query, scope)? {
+            Value::Undefined => {}
+            value => rows.push(value),
         }
     }
-    Ok(Value::Array(rows))
+    Ok(Found::Rows(rows))
+}
+
+/// What is selected from one element; Undefined if the condition is not true.
+fn select_from<'a>(element: Value<'a>, query: &'a Query, scope: &Scope<'a>) -> Evaluated<'a> {
+    let inner = Scope::element(scope.evaluation, element);
+    if passes(&query.selection, &inner)? { row(&query.selection, &inner) } else { Ok(Value::Undefined) }
 }
 
 /// Whether the condition is true, or there is none.

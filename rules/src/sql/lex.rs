@@ -16,6 +16,8 @@ pub(crate) enum Token {
     Word(String),
     /// An operator or bracket.
     Sign(&'static str),
+    /// `@name`, without the sign.
+    Variable(String),
 }
 
 /// A place in the text: line and column in characters, from 1.
@@ -67,6 +69,7 @@ impl<'text> Lexer<'text> {
         let token = match first {
             '\'' | '"' => Token::Text(self.quoted(first)?),
             '0'..='9' => Token::Number(self.number()?),
+            '@' => Token::Variable(self.variable()?),
             _ if is_name_start(first) => {
                 let end = self.rest.find(|next| !is_name_part(next)).unwrap_or(self.rest.len());
                 Token::Word(self.take(end).to_owned())
@@ -124,6 +127,16 @@ impl<'text> Lexer<'text> {
         }
     }
 
+    /// Reads `@name`; unlike other names it may begin with a digit.
+    fn variable(&mut self) -> Result<String, SqlError> {
+        let name = &self.rest[1..];
+        let end = name.find(|next| !is_name_part(next)).unwrap_or(name.len());
+        if end == 0 {
+            return Err(self.place.error("a name was expected behind `@`"));
+        }
+        Ok(self.take(1 + end)[1..].to_owned())
+    }
+
     fn number(&mut self) -> Result<String, SqlError> {
         let place = self.place;
         let bytes = self.rest.as_bytes();
@@ -176,6 +189,7 @@ impl Token {
             Self::Number(text) | Self::Word(text) => format!("`{}`", excerpt(text)),
             Self::Text(text) => format!("'{}'", excerpt(text)),
             Self::Sign(sign) => format!("`{sign}`"),
+            Self::Variable(name) => format!("`@{}`", excerpt(name)),
         }
     }
 }

@@ -6,6 +6,10 @@ pub(crate) const SQL_BYTES_MAX: usize = 64 << 10;
 pub(crate) const EXPRESSION_DEPTH_MAX: usize = 48;
 /// Actions of one rule, its error action not counted.
 pub(crate) const ACTIONS_MAX: usize = 10;
+/// Variables of one statement.
+pub(crate) const VARIABLES_MAX: usize = 10;
+/// Characters of a variable's name.
+pub(crate) const VARIABLE_CHARS_MAX: usize = 64;
 /// Bytes that one evaluation reads and makes on the way: what bounds its time and memory.
 pub(crate) const WORK_BYTES_MAX: usize = 16 << 20;
 /// Bytes of what a statement selects.

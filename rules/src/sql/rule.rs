@@ -109,7 +109,7 @@ impl SqlRule {
 
     fn run_with(&self, context: &Context<'_>, decided: Decided<'_>) -> Result<SqlOutcome, SqlRunError> {
         let doc = Doc::read(context.payload);
-        let evaluation = Evaluation::new(context, &doc);
+        let evaluation = Evaluation::new(context, &doc, &self.statement.variables);
         let mut outcome = SqlOutcome::default();
         match self.statement.evaluate_with(&evaluation) {
             Ok(None) => return Ok(outcome),
@@ -138,9 +138,9 @@ impl SqlRule {
     }
 
     /// Asks for the actions that were not done before.
-    fn ask(
-        &self,
-        evaluation: &Evaluation<'_>,
+    fn ask<'a>(
+        &'a self,
+        evaluation: &'a Evaluation<'a>,
         output: &Output,
         decided: Decided<'_>,
         outcome: &mut SqlOutcome,

@@ -15,7 +15,7 @@ use super::value::{Value, write_member};
 /// What a statement selected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Output {
-    /// JSON text, or the payload as it was.
+    /// JSON text, or the payload as it was, or nothing if `VALUE` is Undefined.
     pub bytes: Bytes,
     /// Whether it is JSON text.
     pub is_json: bool,
@@ -31,6 +31,7 @@ pub(crate) fn output<'a>(selection: &'a Selection, scope: &Scope<'a>) -> Result<
         Selected::Value(Expr::All) => whole(evaluation),
         Selected::Value(value) => match value.evaluate(scope)? {
             Value::Bytes(_) => whole(evaluation),
+            Value::Undefined => Output { bytes: Bytes::new(), is_json: false },
             value => {
                 let mut json = Vec::with_capacity(128);
                 value.write(&mut json);
@@ -105,6 +106,11 @@ pub(crate) fn fields<'a>(items: &'a [Item], scope: &Scope<'a>) -> Result<Fields<
             Expr::Name(name) => match scope.member_text(name)? {
                 Some(json) => Value::Json(Cow::Borrowed(json)),
                 None => scope.member(name)?,
+            },
+            Expr::All => match scope.all() {
+                // As everywhere where a payload that is no JSON becomes a value.
+                bytes @ Value::Bytes(_) => bytes.into_text().map_or(Value::Undefined, Value::Text),
+                json => json,
             },
             other => other.evaluate(scope)?,
         };

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::ast::Selection;
+use super::ast::{Expr, Selection};
 use super::context::{Context, Evaluation, Scope};
 use super::doc::Doc;
 use super::error::{SqlError, SqlRunError};
@@ -20,6 +20,8 @@ use crate::topic::LevelFilter;
 pub struct Statement {
     pub(crate) place: Place,
     filter: Option<LevelFilter>,
+    /// What SET says, in its order.
+    pub(crate) variables: Vec<Expr>,
     selection: Selection,
     glances: Vec<Glance>,
 }
@@ -39,6 +41,7 @@ impl Statement {
     /// Reads a statement, and leaves what follows it.
     pub(crate) fn read(parser: &mut Parser<'_>) -> Parsed<Self> {
         let place = parser.place();
+        let variables = parser.variables()?;
         parser.word("SELECT")?;
         let what = parser.selected()?;
         let mut filter = None;
@@ -49,7 +52,7 @@ impl Statement {
         }
         let condition = parser.condition()?;
         let glances = Glance::all_of(condition.as_ref());
-        Ok(Self { place, filter, selection: Selection { what, condition }, glances })
+        Ok(Self { place, filter, variables, selection: Selection { what, condition }, glances })
     }
 
     /// The topics it listens to; `None` if it has no FROM and so is for Basic Ingest only.
@@ -70,7 +73,7 @@ impl Statement {
         if self.refuses_at_a_glance(context.payload) {
             return Ok(None);
         }
-        self.evaluate_with(&Evaluation::new(context, &Doc::read(context.payload)))
+        self.evaluate_with(&Evaluation::new(context, &Doc::read(context.payload), &self.variables))
     }
 
     /// Whether WHERE cannot be true, as far as can be told without reading the whole payload.

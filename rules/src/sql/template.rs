@@ -34,8 +34,8 @@ pub(crate) enum FillError {
 }
 
 impl Template {
-    /// Reads a template whose first character stands at `place`.
-    pub(crate) fn parse(source: &str, place: Place) -> Parsed<Self> {
+    /// Reads a template whose first character stands at `place`, in what `outer` reads.
+    pub(crate) fn parse(source: &str, place: Place, outer: &Parser<'_>) -> Parsed<Self> {
         let mut parts = Vec::new();
         let (mut rest, mut place) = (source, place);
         while let Some(at) = rest.find("${") {
@@ -45,7 +45,7 @@ impl Template {
             }
             place = advance(place, text);
             let inner = &after[2..];
-            let mut parser = Parser::new(inner, Place { column: place.column + 2, ..place })?;
+            let mut parser = outer.within(inner, Place { column: place.column + 2, ..place })?;
             let expr = parser.expression()?;
             if !parser.is_sign("}") {
                 return parser.expected("`}` after the expression of a template");

@@ -151,6 +151,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// As the whole number from 0 to `most` that is nearest, fractions cut; `None` is Undefined.
+    pub(crate) fn to_int_up_to(&self, most: usize) -> Option<usize> {
+        let number = match self {
+            Self::Int(number) => *number,
+            other => {
+                let number = other.to_decimal()?;
+                let beyond = if number.is_negative() { 0 } else { i128::MAX };
+                number.round(0, Rounding::Truncate).to_int().unwrap_or(beyond)
+            }
+        };
+        Some(usize::try_from(number.max(0)).unwrap_or(most).min(most))
+    }
+
     /// As text; `None` is Undefined. Arrays and objects become JSON.
     pub(crate) fn into_text(self) -> Option<Cow<'a, str>> {
         match self {

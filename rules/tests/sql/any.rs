@@ -11,7 +11,7 @@ use crate::support::{Echo, evaluate, message};
 fn word() -> impl Strategy<Value = String> {
     let words = "SELECT FROM WHERE AS VALUE AND OR NOT IN EXISTS CASE WHEN THEN ELSE END TRUE NULL * , ( ) [ ] { } : . \
                  + - / % = <> < <= >= 'a' 'a/#' '${a}' \"b\" 1 2.5 1E9 a b c upper( get( cast( Int regexp_matches( '(a+)+' \
-                 topic() REPUBLISH TABLE KEY QOS ON ERROR EVENT SOURCE TYPE ; ' \" ${ -- \n é";
+                 topic() SET @a @b REPUBLISH TABLE KEY QOS ON ERROR EVENT SOURCE TYPE ; ' \" ${ -- \n é";
     let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
     prop::sample::select(words)
 }

@@ -123,8 +123,8 @@ fn functions_about_values() {
         isNull(n) => true
         isNull(nope) => false
         isUndefined(o.x) => true
-        nanvl('x', 2) => 2
-        nanvl('3', 2) => 3
+        nanvl('x', 2) => "x"
+        nanvl('3', 2) => "3"
         nanvl(n, nope) => -
         concat() => -
         concat(1) => 1

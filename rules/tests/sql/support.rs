@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use pointsman_rules::sql::{Context, FunctionError, Functions, SqlRunError, Statement};
-use pointsman_rules::{EventId, Message, Query, Row, Snapshot, SnapshotError};
+use pointsman_rules::sql::{Context, FunctionError, Functions, SqlOutcome, SqlRule, SqlRunError, Statement};
+use pointsman_rules::{EmptySnapshot, EventId, Message, Query, Row, RuleName, Snapshot, SnapshotError};
 use serde_json::Value;
 
 pub(crate) const TIME_MS: i64 = 1_700_000_000_123;
@@ -71,14 +71,24 @@ pub(crate) fn value_of(expression: &str, payload: &str) -> Option<Value> {
     json.get("x").cloned()
 }
 
+/// What comes of republishing a message to the topic that a template gives.
+pub(crate) fn republish(template: &str, message: &Message) -> SqlOutcome {
+    let text = format!("SELECT * FROM '#' THEN REPUBLISH '{template}'");
+    let rule = SqlRule::compile(&RuleName::parse("r").expect("a name"), "r.sql", &text);
+    let rule = rule.unwrap_or_else(|error| panic!("{error}"));
+    rule.run(message, &EmptySnapshot, &Echo).expect("no table is read")
+}
+
+/// What a table says that is expected: JSON, or `-` for Undefined.
+pub(crate) fn expected_value(json: &str) -> Option<Value> {
+    let json = Some(json.trim()).filter(|json| *json != "-")?;
+    Some(serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}")))
+}
+
 /// Checks `expression => JSON` lines; `-` is Undefined.
 pub(crate) fn check_values(payload: &str, table: &str) {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (expression, expected) = line.rsplit_once(" => ").unwrap_or_else(|| panic!("no `=>` in {line}"));
-        let expected = match expected.trim() {
-            "-" => None,
-            json => Some(serde_json::from_str(json).unwrap_or_else(|error| panic!("{line}: {error}"))),
-        };
-        assert_eq!(value_of(expression, payload), expected, "{expression}");
+        assert_eq!(value_of(expression, payload), expected_value(expected), "{expression}");
     }
 }

@@ -1,11 +1,11 @@
 //! The shared vectors.
 
-use pointsman_rules::sql::{SqlOutcome, SqlRule, Statement};
-use pointsman_rules::{Effect, EmptySnapshot, Message, RuleName};
+use pointsman_rules::Effect;
+use pointsman_rules::sql::Statement;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::support::{Echo, evaluate, message};
+use crate::support::{evaluate, message, republish};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -87,11 +87,4 @@ fn templates_are_filled_in_or_refused() {
         assert_eq!(topic, case.result, "{} {:?}", case.template, case.note);
         assert_eq!(outcome.failures.len(), usize::from(case.result.is_none()), "{}", case.template);
     }
-}
-
-fn republish(template: &str, message: &Message) -> SqlOutcome {
-    let text = format!("SELECT * FROM '#' THEN REPUBLISH '{template}'");
-    let rule = SqlRule::compile(&RuleName::parse("r").expect("a name"), "r.sql", &text);
-    let rule = rule.unwrap_or_else(|error| panic!("{error}"));
-    rule.run(message, &EmptySnapshot, &Echo).expect("no table is read")
 }

@@ -46,6 +46,11 @@ impl<'a> Arguments<'a, '_> {
         Ok(self.value(index)?.to_int(Rounding::Floor))
     }
 
+    /// One argument as the whole number from 0 to `most` that is nearest; `None` is Undefined.
+    pub(super) fn int_up_to(&self, index: usize, most: usize) -> Result<Option<usize>, SqlRunError> {
+        Ok(self.value(index)?.to_int_up_to(most))
+    }
+
     /// The evaluation that this call is part of.
     pub(super) fn evaluation(&self) -> &'a Evaluation<'a> {
         self.scope.evaluation

@@ -1,7 +1,7 @@
 //! What can be checked about arguments when a statement is read, because they stand in it.
 
 use super::pattern::Pattern;
-use super::{date, pattern};
+use super::{date, date_read, pattern};
 use crate::sql::ast::Expr;
 use crate::sql::value::Value;
 
@@ -14,14 +14,16 @@ pub(super) fn check(name: &str, arguments: &[Expr]) -> Result<Option<Pattern>, S
         "encode" | "decode" => check_word(name, literal(arguments, 1), "base64")?,
         "transform" => check_word(name, literal(arguments, 0), "enrichArray")?,
         "parse_time" => {
-            literal(arguments, 0).map(date::Format::parse).transpose()?;
+            if let Some(pattern) = literal(arguments, 0) {
+                date::Format::parse(pattern, date::WRITTEN_LETTERS)?;
+            }
             if let Some(zone) = literal(arguments, 2) {
                 date::zone(zone).ok_or_else(|| format!("there is no time zone {zone:?}"))?;
             }
         }
         "time_to_epoch" => {
-            if let Some(format) = literal(arguments, 1) {
-                date::Format::parse(format)?.check_readable()?;
+            if let Some(pattern) = literal(arguments, 1) {
+                date::Format::parse(pattern, date_read::READ_LETTERS)?;
             }
         }
         _ => {}

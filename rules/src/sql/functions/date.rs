@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
+use super::date_read::READ_LETTERS;
 use super::{Arguments, Definition};
 use crate::sql::decimal::Rounding;
 use crate::sql::evaluate::Evaluated;
@@ -32,6 +33,9 @@ pub(super) const MONTHS: [&str; 12] = [
 pub(super) const WEEKDAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
+/// The letters of a pattern into whose text a time is put.
+pub(super) const WRITTEN_LETTERS: &str = "GCyYxwedDEMaKhHkmsSzZ";
+
 /// A date pattern: runs of a letter, and text between them.
 pub(super) struct Format {
     pub(super) parts: Vec<Part>,
@@ -46,11 +50,11 @@ pub(super) enum Part {
 }
 
 impl Format {
-    /// Reads a pattern.
+    /// Reads a pattern in which these letters have a meaning.
     ///
     /// # Errors
-    /// Names the letter that has no meaning, or the quote that is not closed.
-    pub(super) fn parse(pattern: &str) -> Result<Self, String> {
+    /// Names the letter that has none, or the quote that is not closed.
+    pub(super) fn parse(pattern: &str, letters: &str) -> Result<Self, String> {
         if pattern.len() > DATE_PATTERN_BYTES_MAX {
             return Err(format!("a date pattern has at most {DATE_PATTERN_BYTES_MAX} bytes"));
         }
@@ -64,7 +68,7 @@ impl Format {
                 rest = after;
                 Part::Text(text)
             } else if first.is_ascii_alphabetic() {
-                if !"GCyYxwedDEMaKhHkmsSzZ".contains(first) {
+                if !letters.contains(first) {
                     let pattern = excerpt(pattern);
                     return Err(format!(
                         "the letter `{first}` has no meaning in the date pattern {pattern:?}: put text in quotes"
@@ -218,7 +222,8 @@ fn parse_time<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
         return Ok(Value::Undefined);
     };
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let (Ok(format), Some(time), Some(zone)) = (Format::parse(&pattern), time, zone(&name)) else {
+    let (Ok(format), Some(time), Some(zone)) = (Format::parse(&pattern, WRITTEN_LETTERS), time, zone(&name))
+    else {
         return Ok(Value::Undefined);
     };
     arguments.made(format.format(&time.to_zoned(zone)))
@@ -229,6 +234,6 @@ fn time_to_epoch<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     let (Some(text), Some(pattern)) = (arguments.text(0)?, arguments.text(1)?) else {
         return Ok(Value::Undefined);
     };
-    let time = Format::parse(&pattern).ok().and_then(|format| format.read(&text));
+    let time = Format::parse(&pattern, READ_LETTERS).ok().and_then(|format| format.read(&text));
     Ok(time.map_or(Value::Undefined, |ms| Value::Int(ms.into())))
 }

@@ -1,9 +1,12 @@
-//! Dates as text, by the pattern letters of Joda-Time: out of text.
+//! Dates as text: out of text, by the pattern letters of Joda-Time, and those of Java for years, months and zones.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::date::{Format, MONTHS, Part, WEEKDAYS, read_offset, zone};
+
+/// The letters of a pattern by which a time is read. `x` is an offset, as in Java, and not Joda-Time's year of weeks.
+pub(super) const READ_LETTERS: &str = "GyYuDdEMLaKhHkmsSzZVOXx";
 
 /// The fields that a text gives so far, with what they are if it does not.
 struct Fields {
@@ -22,21 +25,6 @@ struct Fields {
 }
 
 impl Format {
-    /// Whether a text can be read with it.
-    ///
-    /// # Errors
-    /// Names the letter that is for writing only.
-    pub(super) fn check_readable(&self) -> Result<(), String> {
-        let unreadable = self.parts.iter().find_map(|part| match part {
-            Part::Field(letter @ ('C' | 'x' | 'w' | 'e'), _) => Some(*letter),
-            _ => None,
-        });
-        match unreadable {
-            Some(letter) => Err(format!("the letter `{letter}` of a date pattern is for writing only")),
-            None => Ok(()),
-        }
-    }
-
     /// Reads a time, in milliseconds; `None` if the text is not of this pattern.
     pub(super) fn read(&self, text: &str) -> Option<i64> {
         let mut fields = Fields {
@@ -68,7 +56,11 @@ impl Format {
 }
 
 fn is_number(letter: char, count: usize) -> bool {
-    !matches!(letter, 'G' | 'E' | 'a' | 'z' | 'Z') && (letter != 'M' || count < 3)
+    match letter {
+        'E' | 'G' | 'O' | 'V' | 'X' | 'Z' | 'a' | 'x' | 'z' => false,
+        'L' | 'M' => count < 3,
+        _ => true,
+    }
 }
 
 impl Fields {
@@ -84,12 +76,12 @@ impl Fields {
             return self.read_word(letter, count, rest);
         }
         let (is_negative, digits) = match rest.strip_prefix('-') {
-            Some(digits) if matches!(letter, 'y' | 'Y') => (true, digits),
+            Some(digits) if matches!(letter, 'Y' | 'u' | 'y') => (true, digits),
             _ => (false, rest),
         };
         let most = match letter {
             _ if is_fixed => count,
-            'y' | 'Y' => 4.max(count),
+            'Y' | 'u' | 'y' => 4.max(count),
             'S' => 9,
             'D' => 3,
             _ => 2.max(count),
@@ -99,14 +91,14 @@ impl Fields {
         let number: i32 = digits.parse().ok()?;
         let small = || i8::try_from(number).ok();
         match letter {
-            'y' | 'Y' => {
+            'Y' | 'u' | 'y' => {
                 // Two digits are of the years 1970 to 2069.
                 let century =
                     if count == 2 && len == 2 { if number < 70 { 2_000 } else { 1_900 } } else { 0 };
                 let year = i16::try_from(number + century).ok()?;
                 self.year = if is_negative { -year } else { year };
             }
-            'M' => self.month = small()?,
+            'L' | 'M' => self.month = small()?,
             'd' => self.day = small()?,
             'D' => self.day_of_year = Some(i16::try_from(number).ok()?),
             'H' => self.hour = small()?,
@@ -131,12 +123,14 @@ impl Fields {
             })
         };
         match letter {
-            'M' => self.month = i8::try_from(among(&MONTHS)? + 1).ok()?,
+            'L' | 'M' => self.month = i8::try_from(among(&MONTHS)? + 1).ok()?,
             'E' => drop(among(&WEEKDAYS)?),
             'G' if word.eq_ignore_ascii_case("AD") => {}
             'a' if word.eq_ignore_ascii_case("AM") => self.is_afternoon = false,
             'a' if word.eq_ignore_ascii_case("PM") => self.is_afternoon = true,
-            'z' | 'Z' => return self.read_zone(letter == 'Z' && count < 3, rest),
+            'X' | 'x' => return self.read_zone(true, rest),
+            'Z' => return self.read_zone(count < 3, rest),
+            'O' | 'V' | 'z' => return self.read_zone(false, rest),
             _ => return None,
         }
         Some(after)

@@ -60,11 +60,17 @@ static GROUPS: [&[Definition]; 7] = [
 ];
 
 /// Functions that the language has and this server has no use for, and what to do instead.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 7] = [
+    (
+        "get_registry_data",
+        "there is no registry of things: keep the data in a table, and read it with get_dynamodb",
+    ),
     ("get_secret", "secrets do not belong into messages"),
     ("get_thing_shadow", "there are no shadows: keep the state in a table, and read it with get_dynamodb"),
+    ("get_user_properties", "properties of MQTT 5 are not given to statements: use a script"),
     ("machinelearning_predict", "write a script for it"),
     ("get_mqtt_property", "properties of MQTT 5 are not given to statements: use a script"),
+    ("sourceip", "addresses are not given to statements: lifecycle events have them"),
 ];
 
 /// Finds a function by its name, in any case, and checks the arguments as far as they stand in the statement.

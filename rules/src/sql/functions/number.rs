@@ -1,8 +1,9 @@
 //! Functions about numbers. What is not exact by nature is computed with floats.
 
 use super::{Arguments, Definition};
+use crate::sql::ast::Operator;
 use crate::sql::decimal::{DIGITS_MAX, Decimal, Rounding};
-use crate::sql::evaluate::Evaluated;
+use crate::sql::evaluate::{Evaluated, compute};
 use crate::sql::value::Value;
 
 pub(super) const DEFINITIONS: &[Definition] = &[
@@ -71,9 +72,9 @@ fn round<'a>(arguments: &Arguments<'a, '_>, rounding: Rounding) -> Evaluated<'a>
     })
 }
 
+/// As the operator `%`.
 fn remainder<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    let (left, right) = (arguments.decimal(0)?, arguments.decimal(1)?);
-    Ok(Value::decimal(left.zip(right).and_then(|(left, right)| left.remainder(right))))
+    Ok(compute(Operator::Remainder, &arguments.value(0)?, &arguments.value(1)?))
 }
 
 /// Exact for whole exponents, else as exact as floats are.
@@ -90,10 +91,10 @@ fn power<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
 
 /// `trunc(number, places)`: at most so many digits of fraction, 0 to 34.
 fn trunc<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    let (Some(number), Some(places)) = (arguments.value(0)?.to_number(), arguments.int(1)?) else {
+    let places = arguments.int_up_to(1, DIGITS_MAX as usize)?.and_then(|places| u32::try_from(places).ok());
+    let (Some(number), Some(places)) = (arguments.value(0)?.to_number(), places) else {
         return Ok(Value::Undefined);
     };
-    let places = u32::try_from(places.clamp(0, DIGITS_MAX.into())).unwrap_or(0);
     Ok(match number {
         Value::Decimal(number) => Value::Decimal(number.round(places, Rounding::Truncate)),
         number => number,

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use super::{ANY, Arguments, Definition};
+use crate::error::RunErrorKind;
 use crate::sql::decimal::Rounding;
+use crate::sql::error::SqlRunError;
 use crate::sql::evaluate::Evaluated;
 use crate::sql::value::{Type, Value};
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("concat", 0, ANY, concat),
     Definition::new("get", 2, 2, get),
+    Definition::new("get_or_default", 1, 2, get_or_default),
     Definition::new("isnull", 1, 1, |arguments| {
         Ok(Value::Boolean(matches!(arguments.value(0)?, Value::Null)))
     }),
@@ -71,12 +74,23 @@ fn get<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
     })
 }
 
-/// The first argument if it is a number, else the second.
-fn nanvl<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    if let Some(number) = arguments.value(0)?.to_number() {
-        return Ok(number);
+/// The first argument, or the second if that is Null or Undefined, or a function failed in it. Limits stay limits.
+fn get_or_default<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
+    match arguments.value(0) {
+        Ok(Value::Null | Value::Undefined)
+        | Err(SqlRunError::Function { kind: RunErrorKind::Thrown | RunErrorKind::Type, .. }) => {
+            arguments.value(1)
+        }
+        value => value,
     }
-    Ok(arguments.value(1)?.to_number().unwrap_or(Value::Undefined))
+}
+
+/// The first argument if it is any value but Null, else the second. (There is no Decimal that is not a number.)
+fn nanvl<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
+    match arguments.value(0)? {
+        Value::Null | Value::Undefined => arguments.value(1),
+        value => Ok(value),
+    }
 }
 
 /// `transform('enrichArray', attributes, objects)`: each object with the attributes, which replace members of

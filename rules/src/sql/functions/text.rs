@@ -2,16 +2,14 @@
 
 use super::arguments::{on_text, on_texts};
 use super::{Arguments, Definition};
-use crate::sql::decimal::Rounding;
 use crate::sql::evaluate::Evaluated;
 use crate::sql::limits::{PAD_MAX, WORK_BYTES_MAX};
 use crate::sql::value::Value;
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     Definition::new("chr", 1, 1, |arguments| {
-        let code = arguments.int(0)?.and_then(|code| u32::try_from(code).ok());
-        let character = code.and_then(char::from_u32);
-        Ok(character.map_or(Value::Undefined, |character| Value::text(character.to_string())))
+        let code = arguments.int(0)?.and_then(|code| u8::try_from(code).ok()).filter(u8::is_ascii);
+        Ok(code.map_or(Value::Undefined, |code| Value::text(char::from(code).to_string())))
     }),
     Definition::new("endswith", 2, 2, |arguments| {
         on_texts(arguments, |text, end| Value::Boolean(text.ends_with(end)))
@@ -51,18 +49,14 @@ fn trim<'a>(arguments: &Arguments<'a, '_>, trim: fn(&str) -> &str) -> Evaluated<
 }
 
 fn pad<'a>(arguments: &Arguments<'a, '_>, pad: fn(&str, usize) -> String) -> Evaluated<'a> {
-    let (text, blanks) = (arguments.text(0)?, arguments.int(1)?);
+    let (text, blanks) = (arguments.text(0)?, arguments.int_up_to(1, PAD_MAX)?);
     let (Some(text), Some(blanks)) = (text, blanks) else { return Ok(Value::Undefined) };
-    let blanks = usize::try_from(blanks.max(0)).unwrap_or(PAD_MAX).min(PAD_MAX);
     arguments.made(pad(&text, blanks))
 }
 
 /// `substring(text, from[, to])`: from the first position to before the second, both moved into the text.
 fn substring<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
-    let position = |index| -> Result<Option<usize>, _> {
-        let position = arguments.value(index)?.to_int(Rounding::Truncate);
-        Ok(position.map(|position| usize::try_from(position.max(0)).unwrap_or(usize::MAX)))
-    };
+    let position = |index| arguments.int_up_to(index, usize::MAX);
     let to = if arguments.len() > 2 { position(2)? } else { Some(usize::MAX) };
     let (Some(text), Some(from), Some(to)) = (arguments.text(0)?, position(1)?, to) else {
         return Ok(Value::Undefined);

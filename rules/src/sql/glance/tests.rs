@@ -25,7 +25,10 @@ fn both(statement: &Statement, payload: &[u8]) -> [Result<Option<Output>, SqlRun
         id: EventId::new(0, 1),
     };
     let context = Context::of_message(&message, "r", &EmptySnapshot, &NoFunctions);
-    [statement.evaluate(&context), statement.evaluate_with(&Evaluation::new(&context, &Doc::read(payload)))]
+    [
+        statement.evaluate(&context),
+        statement.evaluate_with(&Evaluation::new(&context, &Doc::read(payload), &statement.variables)),
+    ]
 }
 
 /// Whether a glance alone refuses a payload.

@@ -3,6 +3,9 @@
 mod expression;
 mod primary;
 mod selection;
+mod variables;
+
+use std::rc::Rc;
 
 use super::error::SqlError;
 use super::lex::{Lexer, Place, Token};
@@ -24,12 +27,23 @@ pub(crate) struct Parser<'text> {
     token: Token,
     place: Place,
     depth: usize,
+    /// The names of the variables there are so far, in the order of SET.
+    variables: Rc<Vec<String>>,
 }
 
 impl<'text> Parser<'text> {
     pub(crate) fn new(text: &'text str, place: Place) -> Parsed<Self> {
+        Self::with_variables(text, place, Rc::default())
+    }
+
+    /// A parser for a text that stands in this one's.
+    pub(crate) fn within<'inner>(&self, text: &'inner str, place: Place) -> Parsed<Parser<'inner>> {
+        Parser::with_variables(text, place, Rc::clone(&self.variables))
+    }
+
+    fn with_variables(text: &'text str, place: Place, variables: Rc<Vec<String>>) -> Parsed<Self> {
         let lexer = Lexer::new(text, place);
-        let mut parser = Self { lexer, token: Token::End, place, depth: 0 };
+        let mut parser = Self { lexer, token: Token::End, place, depth: 0, variables };
         parser.advance()?;
         Ok(parser)
     }

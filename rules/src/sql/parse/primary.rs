@@ -56,6 +56,7 @@ impl Parser<'_> {
                 let word = word.clone();
                 self.word_expression(&word)
             }
+            Token::Variable(_) => self.variable(),
             Token::End | Token::Sign(_) => self.expected("an expression"),
         }
     }

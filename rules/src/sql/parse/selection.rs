@@ -15,7 +15,11 @@ impl Parser<'_> {
         let (mut has_all, mut items) = (false, Vec::new());
         loop {
             if self.take_sign("*")? {
-                has_all = true;
+                if self.is_word("AS") {
+                    items.push(self.named_item(Expr::All)?);
+                } else {
+                    has_all = true;
+                }
             } else if matches!(&self.token, Token::Word(word) if is_reserved(word) && is_clause(word))
                 || self.token == Token::End
             {
@@ -44,7 +48,7 @@ impl Parser<'_> {
             return false;
         }
         match &ahead.token {
-            Token::Number(_) | Token::Text(_) | Token::Sign("(" | "[" | "{") => true,
+            Token::Number(_) | Token::Text(_) | Token::Variable(_) | Token::Sign("(" | "[" | "{") => true,
             Token::Word(word) => {
                 !is_clause(word)
                     && !["AND", "OR", "IN", "ON"].iter().any(|other| other.eq_ignore_ascii_case(word))
@@ -65,20 +69,27 @@ impl Parser<'_> {
     fn item(&mut self) -> Parsed<Item> {
         let place = self.place;
         let value = self.expression()?;
-        if self.take_word("AS")? {
-            let mut path = vec![self.alias()?];
-            while self.take_sign(".")? {
-                path.push(self.alias()?);
-            }
-            return Ok(Item { value, path });
+        if self.is_word("AS") {
+            return self.named_item(value);
         }
         let name = match &value {
             Expr::Name(name) => name.clone(),
             Expr::Members(_, names) => names.last().cloned().unwrap_or_default(),
             Expr::Call(call) => call.function.name.to_owned(),
+            Expr::Variable(index) => self.variable_name(*index),
             _ => return Err(place.error("this item has no name of its own: give it one with AS")),
         };
         Ok(Item { value, path: vec![name] })
+    }
+
+    /// `AS a.b` behind an item.
+    fn named_item(&mut self, value: Expr) -> Parsed<Item> {
+        self.word("AS")?;
+        let mut path = vec![self.alias()?];
+        while self.take_sign(".")? {
+            path.push(self.alias()?);
+        }
+        Ok(Item { value, path })
     }
 
     /// A name for an item: a word, or a text for names that are no words.

@@ -157,6 +157,32 @@ async fn a_row_that_is_written_again_after_its_time_is_told_to_be_over_first() {
     }
 }
 
+#[tokio::test]
+async fn rules_that_change_what_they_watch_come_to_an_end() {
+    const ROUND: &str = r#"
+        on_message("begin/{name}", "begin");
+        on_message("ask/{name}", "ask");
+        on_change("rounds", "again");
+        fn begin(msg) { table("rounds").add(msg.params.name, "", "count", 1); }
+        fn again(change) { table("rounds").add(change.hash, "", "count", 1); }
+        fn ask(msg) { publish("count", table("rounds").get(msg.params.name)?.count ?? 0, #{ qos: 1 }); }
+    "#;
+    let server = TestServer::builder().rule("rounds", ROUND).start().await;
+    let mut client = listener(&server, "count").await;
+    // The message, and the eight rules that a change goes through.
+    for name in ["a", "b"] {
+        client.publish(&format!("begin/{name}"), "").await;
+        for asked in ["a", name] {
+            eventually("the change has gone through eight rules", async || {
+                client.publish(&format!("ask/{asked}"), "").await;
+                let count = client.recv_on("count").await.text().to_owned();
+                if count == "9" { Ok(()) } else { Err(count) }
+            })
+            .await;
+        }
+    }
+}
+
 /// How often a row of [`SHORT_LIVED`] was told to be over.
 async fn times_told(server: &ServerProcess, name: &str) -> String {
     let mut client = server.mqtt("asker").await;

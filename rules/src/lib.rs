@@ -45,7 +45,7 @@ pub use error::{CompileError, RunError, RunErrorKind};
 pub use event::{Batch, Change, ChangeKind, Event, Lifecycle, Message, Tick};
 pub use event_id::{EventId, EventIdError};
 pub use event_json::{EventDefaults, EventJsonError};
-pub use limits::Limits;
+pub use limits::{Limits, Used};
 pub use memory::CountingAllocator;
 pub use memory_tables::{MemoryTables, MemoryTablesError};
 pub use natives::{is_notify_topic, parse_duration, parse_time};

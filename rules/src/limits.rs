@@ -44,6 +44,15 @@ pub struct Limits {
     pub variables_max: usize,
 }
 
+/// What of the limits of a run is used up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// Steps of the interpreter.
+    pub operations: u64,
+    /// Wall clock.
+    pub time: Duration,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -13,7 +13,7 @@ use rhai::{Dynamic, EvalAltResult, EvalContext, ImmutableString, Map, Position};
 use crate::effect::Effect;
 use crate::error::RunErrorKind;
 use crate::event_id::EventId;
-use crate::limits::Limits;
+use crate::limits::{Limits, Used};
 use crate::memory;
 use crate::rule::Index;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -129,6 +129,17 @@ impl Drop for Guard {
 /// Whether the top level of a script runs on this thread.
 pub(crate) fn is_registering() -> bool {
     STATE.with_borrow(|state| matches!(state, State::Registering(_)))
+}
+
+/// Has what runs on this thread go on where others ended, so that all of them keep to the limits of one run.
+pub(crate) fn go_on_behind(used: Used) {
+    OPERATIONS.set(used.operations);
+    TIME_SPENT.set(used.time);
+}
+
+/// What is used up by now.
+pub(crate) fn used(now: Duration) -> Used {
+    Used { time: spend_time(now), operations: OPERATIONS.get() }
 }
 
 /// Runs `body` as if no script ran on this thread: a test, itself a script, calls handlers so.

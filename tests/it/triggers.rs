@@ -157,6 +157,60 @@ async fn a_row_that_is_written_again_after_its_time_is_told_to_be_over_first() {
     }
 }
 
+#[tokio::test]
+async fn large_rows_that_are_over_together_are_told_together() {
+    const WATCHED: &str = r#"
+        on_change("moments", "changed");
+        fn changed(change) { if change.expired { publish("told", change.time, #{ qos: 1 }); } }
+    "#;
+    // Four MiB, of which the store gives one at a time; one a second would take three seconds.
+    let keep = |name: &str| {
+        let row = |number| format!("TABLE 'moments' KEY '{name}{number}' TTL '2s'");
+        format!("SELECT * FROM 'keep' THEN {}", (0..8).map(row).collect::<Vec<_>>().join(", "))
+    };
+    let server = TestServer::builder()
+        .rule("moments", WATCHED)
+        .sql("one", &keep("a"))
+        .sql("two", &keep("b"))
+        .start()
+        .await;
+    let mut listener = listener(&server, "told").await;
+    let text = "x".repeat(250_000);
+    server.mqtt("client").await.publish("keep", format!("{{\"text\":\"{text}\"}}")).await;
+    let mut times = Vec::new();
+    for _ in 0..16 {
+        times.push(listener.recv().await.text().parse::<u64>().unwrap());
+    }
+    let took_ms = times.iter().max().unwrap() - times.iter().min().unwrap();
+    assert!(took_ms < 2_500, "it took {took_ms} ms");
+}
+
+#[tokio::test]
+async fn rules_that_change_what_they_watch_come_to_an_end() {
+    const ROUND: &str = r#"
+        on_message("begin/{name}", "begin");
+        on_message("ask/{name}", "ask");
+        on_change("rounds", "again");
+        fn begin(msg) { table("rounds").add(msg.params.name, "", "count", 1); }
+        fn again(change) { table("rounds").add(change.hash, "", "count", 1); }
+        fn ask(msg) { publish("count", table("rounds").get(msg.params.name)?.count ?? 0, #{ qos: 1 }); }
+    "#;
+    let server = TestServer::builder().rule("rounds", ROUND).start().await;
+    let mut client = listener(&server, "count").await;
+    // The message, and the eight rules that a change goes through.
+    for name in ["a", "b"] {
+        client.publish(&format!("begin/{name}"), "").await;
+        for asked in ["a", name] {
+            eventually("the change has gone through eight rules", async || {
+                client.publish(&format!("ask/{asked}"), "").await;
+                let count = client.recv_on("count").await.text().to_owned();
+                if count == "9" { Ok(()) } else { Err(count) }
+            })
+            .await;
+        }
+    }
+}
+
 /// How often a row of [`SHORT_LIVED`] was told to be over.
 async fn times_told(server: &ServerProcess, name: &str) -> String {
     let mut client = server.mqtt("asker").await;

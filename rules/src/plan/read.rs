@@ -34,6 +34,7 @@ pub(crate) fn read(ast: &AST, handler: &str, constants: &Map, limits: &Limits) -
         constants,
         shape: Shape::new(),
         names: vec![(parameter.into(), Meaning::Message)],
+        names_max: 1,
         variables: 0,
         operations: 1,
     };
@@ -43,8 +44,7 @@ pub(crate) fn read(ast: &AST, handler: &str, constants: &Map, limits: &Limits) -
         let [ASTNode::Stmt(statement)] = path else { return true };
         reader.statement(statement, &mut steps).is_some()
     });
-    let names = reader.names.len();
-    let is_within = reader.operations <= limits.operations_max && names <= limits.variables_max;
+    let is_within = reader.operations <= limits.operations_max && reader.names_max <= limits.variables_max;
     let is_planned = is_read && is_within && limits.call_depth_max > 0;
     let body = Block { steps, variables_before: 0 };
     is_planned.then_some(Plan { body, shape: reader.shape, operations: reader.operations })
@@ -64,6 +64,8 @@ struct Reader<'rule> {
     shape: Shape,
     /// What is in scope.
     names: Vec<(ImmutableString, Meaning)>,
+    /// The most that ever were.
+    names_max: usize,
     variables: usize,
     /// Statements and parts of expressions so far.
     operations: u64,
@@ -134,6 +136,7 @@ impl Reader<'_> {
             }
         };
         self.names.push((name.clone(), meaning));
+        self.names_max = self.names_max.max(self.names.len());
         Some(())
     }
 

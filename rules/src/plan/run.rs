@@ -226,7 +226,11 @@ impl<'run> Frame<'run> {
             Value::Int(number) => Item::Int(*number),
             Value::Member(member) => match self.member(*member)? {
                 Member::Missing => Item::Unit,
-                Member::Text(text) => Item::of_json(text)?,
+                Member::Text(text) => {
+                    // Strings are looked through for what is escaped, each time.
+                    self.work_on(if text.starts_with('"') { text.len() } else { 0 })?;
+                    Item::of_json(text)?
+                }
             },
             Value::Not(condition) => Item::Bool(!self.truth(condition)?),
             Value::Param(name) => {

@@ -121,6 +121,10 @@ fn a_plan_gives_up_what_may_take_long() {
     assert!(answers("publish(\"a\", `${msg.payload}`);", &text));
     assert!(!answers("publish(\"a\", `${msg.payload}${msg.payload}`);", &text), "it is too long a text");
     assert!(!answers("publish(\"a\", [msg.payload, msg.payload]);", &text), "so are both together");
+    let escaped = format!(r#"{{"a":"{text}\n"}}"#);
+    let compares = |times: usize| "if msg.json.a == \"x\" { return; }".repeat(times);
+    assert!(answers(&compares(60), &escaped));
+    assert!(!answers(&compares(80), &escaped), "each time what is escaped is read anew");
     let engine = engine(Limits::default());
     let looks_at = |members: usize| {
         let each = (0..members).map(|member| format!("let it = msg.json.m{member};"));
@@ -178,6 +182,7 @@ fn a_plan_gives_up_at_the_limits() {
     check(|limits| limits.effect_bytes_max = 3, twice, "");
     check(|limits| limits.operations_max = 30, &twice.repeat(20), "");
     check(|limits| limits.variables_max = 2, "let a = 1; let b = 2; publish(\"a\", b);", "");
+    check(|limits| limits.variables_max = 2, "{ let a = 1; let b = 2; publish(\"a\", b); }", "");
     check(|limits| limits.payload_bytes_max = 5, "publish(\"a\", msg.json);", "[1,2,3]");
     check(|limits| limits.array_len_max = 4, "publish(\"a\", msg.json);", "[1,2,3,4,5]");
     check(|limits| limits.map_len_max = 2, "publish(\"a\", #{ a: msg.json });", "{\"a\":1,\"b\":2}");

@@ -13,6 +13,7 @@ use super::value::Value;
 use crate::error::RunErrorKind;
 use crate::event::Message;
 use crate::event_id::EventId;
+use crate::limits::Used;
 use crate::snapshot::Snapshot;
 
 /// Everything that an evaluation depends on: equal contexts give equal results.
@@ -42,11 +43,12 @@ pub struct Context<'c> {
 
 /// Functions that statements call with `aws_lambda`, for instance those of scripts.
 pub trait Functions: Send + Sync {
-    /// Calls the function of this name with a JSON text and gives a JSON text.
+    /// Calls the function of this name with a JSON text and gives a JSON text. What it uses up is added to what the calls
+    /// before have used, with which it keeps to the limits of one run.
     ///
     /// # Errors
     /// Says why there is no answer: no such function, or what it threw.
-    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError>;
+    fn call(&self, name: &str, argument: &[u8], used: &mut Used) -> Result<Vec<u8>, FunctionError>;
 }
 
 /// Why a function gave no answer.
@@ -69,7 +71,7 @@ impl From<String> for FunctionError {
 pub struct NoFunctions;
 
 impl Functions for NoFunctions {
-    fn call(&self, _: &str, _: &[u8]) -> Result<Vec<u8>, FunctionError> {
+    fn call(&self, _: &str, _: &[u8], _: &mut Used) -> Result<Vec<u8>, FunctionError> {
         Err("no functions are defined for SQL rules".to_owned().into())
     }
 }
@@ -102,6 +104,8 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) doc: &'a Doc<'a>,
     work_left: Cell<usize>,
+    /// What the functions that were called have used up.
+    used: Cell<Used>,
     drawn: Cell<u64>,
     /// What SET says, in its order.
     variables: &'a [Expr],
@@ -111,8 +115,8 @@ pub(crate) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     pub(crate) fn new(context: &'a Context<'a>, doc: &'a Doc<'a>, variables: &'a [Expr]) -> Self {
-        let (work_left, drawn) = (Cell::new(WORK_BYTES_MAX), Cell::new(0));
-        Self { context, doc, work_left, drawn, variables, values: RefCell::default() }
+        let (work_left, used) = (Cell::new(WORK_BYTES_MAX), Cell::default());
+        Self { context, doc, work_left, used, drawn: Cell::new(0), variables, values: RefCell::default() }
     }
 
     /// Counts bytes that are read or made on the way.
@@ -121,6 +125,14 @@ impl<'a> Evaluation<'a> {
         let left = self.work_left.get().checked_sub(bytes + 8);
         self.work_left.set(left.ok_or(SqlRunError::Limit("WORK_BYTES_MAX"))?);
         Ok(())
+    }
+
+    /// Calls a function. All that one evaluation calls keep to the limits of one run.
+    pub(crate) fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError> {
+        let mut used = self.used.get();
+        let answer = self.context.functions.call(name, argument, &mut used);
+        self.used.set(used);
+        answer
     }
 
     /// A number for the next thing that is made from the event's identity: different each time.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_rules::{CompileError, EmptySnapshot, Event, Library, Rule, RuleName, Snapshot};
+use pointsman_rules::{CompileError, EmptySnapshot, Event, Library, Rule, RuleName, RunErrorKind, Snapshot};
 
 use crate::support::{logged, message, patient};
 
@@ -32,6 +32,25 @@ fn a_rule_calls_what_the_library_has() {
         rule.libraries().map(|(file, _)| file).collect::<Vec<_>>(),
         ["lib/text.rhai", "lib/more.rhai"]
     );
+}
+
+#[test]
+fn what_a_statement_calls_keeps_to_the_limits_of_one_run() {
+    let library =
+        library(&[("lib/count.rhai", "fn count(n) { let i = 0; while i < n { i += 1; } i }")]).unwrap();
+    let source =
+        "SELECT (SELECT VALUE aws_lambda('count', n) FROM items) AS counts FROM 'a' THEN REPUBLISH 'b'";
+    let name = RuleName::parse("r").unwrap();
+    let engine = patient();
+    let rule = engine.compile_with(&name, "r.sql", source, &library).unwrap();
+    let nothing: Arc<dyn Snapshot> = Arc::new(EmptySnapshot);
+    let run = |items: usize| {
+        let payload = format!("{{\"items\":[{}]}}", vec!["{\"n\":200}"; items].join(","));
+        engine.run(&rule, 0, &Event::message(message("a", payload)), &nothing)
+    };
+    assert_eq!(run(10).unwrap().failure, None);
+    let error = run(2_000).unwrap_err();
+    assert_eq!(error.kind, RunErrorKind::Limit("operations_max"), "{error}");
 }
 
 #[test]

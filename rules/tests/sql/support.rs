@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use pointsman_rules::sql::{Context, FunctionError, Functions, SqlOutcome, SqlRule, SqlRunError, Statement};
-use pointsman_rules::{EmptySnapshot, EventId, Message, Query, Row, RuleName, Snapshot, SnapshotError};
+use pointsman_rules::{EmptySnapshot, EventId, Message, Query, Row, RuleName, Snapshot, SnapshotError, Used};
 use serde_json::Value;
 
 pub(crate) const TIME_MS: i64 = 1_700_000_000_123;
@@ -30,7 +30,7 @@ impl Snapshot for Tables {
 pub(crate) struct Echo;
 
 impl Functions for Echo {
-    fn call(&self, name: &str, argument: &[u8]) -> Result<Vec<u8>, FunctionError> {
+    fn call(&self, name: &str, argument: &[u8], _: &mut Used) -> Result<Vec<u8>, FunctionError> {
         match name {
             "echo" => Ok([b"{\"got\":", argument, b"}"].concat()),
             _ => Err("there is no such function".to_owned().into()),

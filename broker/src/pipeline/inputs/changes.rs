@@ -4,12 +4,15 @@ use bytes::Bytes;
 use pointsman_rules::{Change, EventId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::warn;
 
+use super::route::HOPS_MAX;
 use super::wanted::CHANGES_PREFIX;
 use crate::mqtt::{Marks, QoS};
 use crate::pipeline::Pipeline;
 use crate::pipeline::turns::act::Commit;
 use crate::pipeline::turns::snapshot::{Before, TurnSnapshot};
+use crate::pipeline::turns::unit::Job;
 use crate::report::chain;
 use crate::store::Write;
 
@@ -85,6 +88,7 @@ impl Pipeline {
     /// Adds to the commit what a write changes, if rules watch the table. `since` is where the writes of the run begin.
     pub(in crate::pipeline) fn note_change(
         &self,
+        job: &Job<'_>,
         write: &Write,
         since: usize,
         tables: &TurnSnapshot,
@@ -93,6 +97,11 @@ impl Pipeline {
         let (table, hash, sort) = write.row();
         let active = self.active.load();
         if active.set.change_triggers(table).is_empty() {
+            return Ok(());
+        }
+        if job.hops >= HOPS_MAX {
+            let rule = &job.rule.rule.name;
+            warn!(%rule, table, "no rule is told of a change: it went through {HOPS_MAX} rules already");
             return Ok(());
         }
         let own = commit.writes[since..].iter().rev().find(|own| own.row() == write.row());

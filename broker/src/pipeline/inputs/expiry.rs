@@ -74,7 +74,11 @@ impl Pipeline {
 
     fn take_expired(&self) -> Result<(), TakeError> {
         for _ in 0..RECORDS_MAX {
+            // Of large ones it gives fewer, and there may still be more.
             let rows = self.store.expired(ROWS_MAX)?;
+            if rows.is_empty() {
+                break;
+            }
             match self.take_rows(&rows) {
                 // One was written anew meanwhile, or they are too large together: they are taken one by one.
                 Err(TakeError::Append(AppendError::Conflict { .. } | AppendError::TooLarge { .. })) => {
@@ -90,18 +94,12 @@ impl Pipeline {
                 }
                 taken => taken?,
             }
-            if rows.len() < ROWS_MAX {
-                break;
-            }
         }
         Ok(())
     }
 
     /// Removes rows and tells of it, in one record; all or none.
     fn take_rows(&self, rows: &[ExpiredRow]) -> Result<(), TakeError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
         let active = self.active.load();
         let (mut commit, mut record) = (Commit::default(), Record::default());
         for row in rows {

@@ -161,12 +161,12 @@ impl Pipeline {
             Effect::Put { table, hash, sort, value, expires_at_ms } => {
                 let expires_at_ms = expires_at_ms.map(|at| u64::try_from(at).unwrap_or(0));
                 let write = Write::Put { table, hash, sort, value, expires_at_ms };
-                self.note_change(&write, since, &desk.snapshot, commit)?;
+                self.note_change(job, &write, since, &desk.snapshot, commit)?;
                 commit.writes.push(write);
             }
             Effect::Delete { table, hash, sort } => {
                 let write = Write::Delete { table, hash, sort };
-                self.note_change(&write, since, &desk.snapshot, commit)?;
+                self.note_change(job, &write, since, &desk.snapshot, commit)?;
                 commit.writes.push(write);
             }
             Effect::Publish { topic, payload, qos, retain, properties } => {

@@ -81,7 +81,7 @@ fn aws_lambda<'a>(arguments: &Arguments<'a, '_>) -> Evaluated<'a> {
         let name = name.clone().into_owned();
         SqlRunError::Function { name, message, kind }
     };
-    let answer = arguments.context().functions.call(&name, &json).map_err(failed)?;
+    let answer = arguments.evaluation().call(&name, &json).map_err(failed)?;
     arguments.evaluation().charge(answer.len())?;
     Ok(checked_json(&answer).unwrap_or(Value::Undefined))
 }

@@ -30,6 +30,15 @@ fn is_held(text: &str, value: f64) -> bool {
     if text.len() <= DIGITS_KEPT && !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
     }
+    // Whoever writes numbers mostly writes as many digits as it takes.
+    let mut shortest = [0; 32];
+    let mut rest = &mut shortest[..];
+    if serde_json::to_writer(&mut rest, &value).is_ok() {
+        let left = rest.len();
+        if &shortest[..shortest.len() - left] == text.as_bytes() {
+            return true;
+        }
+    }
     let Some(written) = Decimal::read(text) else { return true };
     if written.digits.len() <= DIGITS_KEPT && written.power.abs() < POWER_KEPT {
         return true;

@@ -48,6 +48,17 @@ fn relay(msg) {
 }
 "#;
 
+/// The same with something that takes the interpreter, and costs no more there.
+const NINE_INTERPRETED: &str = r#"
+on_message("chat/out", "relay");
+fn relay(msg) {
+    let said = msg.json;
+    publish(`chat/pub/${said["room"]}/${said.lang}`, #{
+        text: said.text, n: said.n, seen: said.seen, at: said.at, page: said.meta.page, from: msg.client_id, time: msg.time
+    });
+}
+"#;
+
 /// What a device on a chat mostly needs: one field becomes a part of the topic.
 const FORWARD: &str = r#"
 on_message("chat/out", "relay");
@@ -75,6 +86,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("parsed and published", PUBLISH),
         ("parsed, published and stored", RELAY),
         ("nine fields", NINE),
+        ("nine fields, by the interpreter", NINE_INTERPRETED),
         ("forwarded by a field", FORWARD),
         ("chat.rhai", include_str!("../../config/rules/chat.rhai")),
     ] {

@@ -63,6 +63,7 @@ impl Outbox {
     pub async fn send_again(&self, server: &str, id: Option<&str>) -> Result<usize, ReadError> {
         let mut again = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
+        let _alone = self.at_letters.lock().await;
         for row in self.pick(server, id).await? {
             let Some(letter) = Letter::decode(row.value.clone()) else { continue };
             let mut delivery = letter.delivery;
@@ -75,9 +76,7 @@ impl Outbox {
                 Write::put(WAITING, server, &row.sort, value, None),
             ];
             if self.append(writes).await {
-                target.set_undelivered(
-                    target.undelivered().less(Load { rows: 1, bytes: row.value.len() as u64 }),
-                );
+                target.is_gone(Load { rows: 1, bytes: row.value.len() as u64 });
                 ticket.keep();
                 again += 1;
             }
@@ -89,11 +88,10 @@ impl Outbox {
     pub async fn forget(&self, server: &str, id: Option<&str>) -> Result<usize, ReadError> {
         let mut gone = 0;
         let Some(target) = self.targets.get(server) else { return Ok(0) };
+        let _alone = self.at_letters.lock().await;
         for row in self.pick(server, id).await? {
             if self.append(vec![Write::delete(UNDELIVERED, server, &row.sort)]).await {
-                target.set_undelivered(
-                    target.undelivered().less(Load { rows: 1, bytes: row.value.len() as u64 }),
-                );
+                target.is_gone(Load { rows: 1, bytes: row.value.len() as u64 });
                 gone += 1;
             }
         }

@@ -65,6 +65,8 @@ pub struct Outbox {
     sender: Sender,
     /// By scheme, host and port. Those of the configuration, and those for which something is left.
     targets: BTreeMap<String, Arc<Target>>,
+    /// Held by whoever sends again or removes what was given up, so that none of it is sent, or counted, twice.
+    at_letters: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     /// Nothing new is begun.
     stopping: CancellationToken,
@@ -105,7 +107,8 @@ impl Outbox {
         }
         let sender = Sender::new(Arc::clone(&settings), Arc::clone(&clock));
         let (tasks, stopping, cut) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        Ok(Arc::new(Outbox { store, settings, clock, sender, targets, tasks, stopping, cut }))
+        let at_letters = tokio::sync::Mutex::default();
+        Ok(Arc::new(Outbox { store, settings, clock, sender, targets, at_letters, tasks, stopping, cut }))
     }
 
     /// Begins to send. Needs a runtime.

@@ -163,6 +163,12 @@ impl Target {
         self.lock().undelivered
     }
 
+    /// Something of it is no longer there.
+    pub(super) fn is_gone(&self, gone: Load) {
+        let mut state = self.lock();
+        state.undelivered = state.undelivered.less(gone);
+    }
+
     /// Corrects that figure.
     pub(super) fn set_undelivered(&self, load: Load) {
         self.lock().undelivered = load;

@@ -13,6 +13,7 @@ mod rules;
 mod serve;
 mod systemd;
 mod table;
+mod which;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

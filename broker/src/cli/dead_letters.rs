@@ -11,6 +11,7 @@ use super::answer::{first_line, items, print_json, text};
 use super::client::{encode, with_query};
 use super::config_file::ConfigFile;
 use super::table;
+use super::which::Which;
 
 /// Where the server has them.
 const LETTERS: &str = "/api/dead-letters";
@@ -31,14 +32,14 @@ pub(super) enum DeadLettersCommand {
     /// Gives one up, or all.
     Purge {
         #[command(flatten)]
-        which: Which,
+        letters: Letters,
         #[command(flatten)]
         config: ConfigFile,
     },
     /// Has the rule handle the event again; the letter goes when that succeeds.
     Redrive {
         #[command(flatten)]
-        which: Which,
+        letters: Letters,
         /// A file whose content takes the place of the message's payload.
         #[arg(long, value_name = "FILE", conflicts_with = "all")]
         payload: Option<PathBuf>,
@@ -56,13 +57,9 @@ pub(super) enum DeadLettersCommand {
 
 /// One letter, or many.
 #[derive(Debug, Args)]
-pub(super) struct Which {
-    /// The letter.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    id: Option<String>,
-    /// All of them, or all of one rule.
-    #[arg(long)]
-    all: bool,
+pub(super) struct Letters {
+    #[command(flatten)]
+    which: Which,
     /// With --all: only those of this rule.
     #[arg(long, requires = "all")]
     rule: Option<String>,
@@ -72,12 +69,16 @@ impl DeadLettersCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             DeadLettersCommand::List { rule, json, config } => list(rule.as_deref(), json, &config),
-            DeadLettersCommand::Purge { which: Which { id, rule, .. }, config } => {
+            DeadLettersCommand::Purge { letters: Letters { which: Which { id, .. }, rule }, config } => {
                 let answer = config.client()?.delete(&path(id.as_deref(), rule.as_deref()))?;
                 println!("{} given up", text(&answer["removed"]));
                 Ok(())
             }
-            DeadLettersCommand::Redrive { which: Which { id, rule, .. }, payload, config } => match id {
+            DeadLettersCommand::Redrive {
+                letters: Letters { which: Which { id, .. }, rule },
+                payload,
+                config,
+            } => match id {
                 Some(id) => redrive(&id, payload.as_deref(), &config),
                 None => redrive_all(rule.as_deref(), &config),
             },

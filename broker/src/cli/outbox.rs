@@ -8,6 +8,7 @@ use super::answer::{first_line, items, print_json, text};
 use super::client::{Client, with_query};
 use super::config_file::ConfigFile;
 use super::table;
+use super::which::Which;
 
 /// Where the server has them.
 const OUTBOX: &str = "/api/outbox";
@@ -27,14 +28,14 @@ pub(super) enum OutboxCommand {
     /// Removes one request that was given up, or all.
     Purge {
         #[command(flatten)]
-        which: Which,
+        requests: Requests,
         #[command(flatten)]
         config: ConfigFile,
     },
     /// Sends one request that was given up once more, or all, with the same idempotency key.
     Retry {
         #[command(flatten)]
-        which: Which,
+        requests: Requests,
         #[command(flatten)]
         config: ConfigFile,
     },
@@ -53,13 +54,9 @@ pub(super) enum OutboxCommand {
 
 /// One request, or many.
 #[derive(Debug, Args)]
-pub(super) struct Which {
-    /// The request.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    id: Option<String>,
-    /// All of them, or all of one web server.
-    #[arg(long)]
-    all: bool,
+pub(super) struct Requests {
+    #[command(flatten)]
+    which: Which,
     /// Only those of this web server, as `outbox list` names it.
     #[arg(long)]
     server: Option<String>,
@@ -69,14 +66,14 @@ impl OutboxCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             OutboxCommand::List { json, config } => list(json, &config),
-            OutboxCommand::Purge { which, config } => {
-                let count = which.each(&config.client()?, Client::delete, UNDELIVERED)?;
+            OutboxCommand::Purge { requests, config } => {
+                let count = requests.each(&config.client()?, Client::delete, UNDELIVERED)?;
                 println!("{count} removed");
                 Ok(())
             }
-            OutboxCommand::Retry { which, config } => {
+            OutboxCommand::Retry { requests, config } => {
                 let post = |client: &Client, path: &str| client.post(path, Vec::new());
-                println!("{} sent once more", which.each(&config.client()?, post, RETRY)?);
+                println!("{} sent once more", requests.each(&config.client()?, post, RETRY)?);
                 Ok(())
             }
             OutboxCommand::Undelivered { server, json, config } => {
@@ -86,7 +83,7 @@ impl OutboxCommand {
     }
 }
 
-impl Which {
+impl Requests {
     /// Does something to the requests that are meant; gives how many there were.
     fn each(
         &self,
@@ -99,7 +96,7 @@ impl Which {
             Ok::<u64, anyhow::Error>(act(client, &path)?["requests"].as_u64().unwrap_or(0))
         };
         let servers = servers(client, self.server.as_deref())?;
-        if let Some(id) = &self.id {
+        if let Some(id) = &self.which.id {
             for server in &servers {
                 let server = text(&server["server"]);
                 if requests(client, &server)?.iter().any(|request| request["id"] == **id) {
